@@ -1,0 +1,294 @@
+"""The configuration: types, defaults, and a sentence each. `config.yaml` in the repository is written from this file.
+
+In: a YAML file and `HEADWATER_SECTION__KEY` variables (`…_FILE` reads the value from a file: for secrets). Out: one
+frozen `Config`, or `ConfigError` naming every wrong key at once. Nothing connects before this is done.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from headwater.errors import ConfigError
+from headwater.quantities import Duration, Size
+
+PREFIX = "HEADWATER_"
+_NOT_CONFIGURATION = {"HEADWATER_FAILPOINTS", "HEADWATER_URL", "HEADWATER_TOKEN", "HEADWATER_CONFIG"}
+
+
+# fmt: off
+# One line a key: this is the table of settings.
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def _address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{value!r} is not HOST:PORT")
+    return value
+
+
+class Http(_Section):
+    """HTTP: ingest, API, pages, metrics."""
+
+    listen: str = Field(default="127.0.0.1:8080", description="Address and port. Beyond loopback everyone needs a credential.")
+    message_size: Size = Field(default=2**20, description="The largest single message; larger ones are rejected (too_large).")
+    body_size: Size = Field(default=2**20, description="The largest request body, also after decompression (413 beyond). Up to 8MiB.")
+    idle: Duration = Field(default=30, description="How long a kept-alive connection may say nothing.")
+    body_time: Duration = Field(default=30, description="How long a request may take to arrive; slower ones get 408.")
+    connections: int = Field(default=10_000, ge=1, description="The most connections at once; more are closed at once.")
+
+    _listen = field_validator("listen")(_address)
+
+
+class Mqtt(_Section):
+    """MQTT: 3.1.1 and 5."""
+
+    listen: str = Field(default="127.0.0.1:1883", description="Address and port. Beyond loopback everyone needs a credential.")
+    payload_size: Size = Field(default=128 * 2**10, description="The largest PUBLISH payload; larger ones close the connection (0x95).")
+    in_flight: int = Field(default=100, ge=1, le=65_535, description="Unacknowledged PUBLISHes a connection may have (receive maximum).")
+    connections: int = Field(default=20_000, ge=1, description="The most connections at once; more get CONNACK server busy.")
+    connect_time: Duration = Field(default=10, description="How long after the TCP connect the CONNECT packet must be there.")
+    keep_alive: Duration = Field(default=3600, description="The longest keep alive accepted; MQTT 5 clients are told to use it.")
+    write_buffer: Size = Field(default=256 * 2**10, description="How much may wait for a client that does not read, before it is closed.")
+    subscriptions: int = Field(default=50, ge=1, description="The most subscriptions of a connection.")
+
+    _listen = field_validator("listen")(_address)
+
+
+class Ingest(_Section):
+    """What is accepted, and how long the log may take."""
+
+    anonymous: Literal["loopback", "never"] = Field(default="loopback", description="`loopback`: nobody needs a credential on 127.0.0.1 and ::1. `never`: everyone does."
+    )
+    append_time: Duration = Field(default=10, description="How long an append may take before HTTP gets 503 and MQTT is closed (0x88).")
+    linger: Duration = Field(default=0.001, description="How long a partition's queue waits for company before it is appended.")
+    waiting_messages: int = Field(default=20_000, ge=1, description="Messages that may wait for the log, all together; then reading pauses.")
+    waiting_size: Size = Field(default=64 * 2**20, description="Bytes that may wait for the log, all together; then reading pauses.")
+    past: Duration = Field(default=30 * 86_400, description="A device clock older than this is not believed; `time` is then `received`.")
+    future: Duration = Field(default=300, description="A device clock further ahead than this is not believed.")
+    fields: int = Field(default=256, ge=1, description="The most fields and texts in one message.")
+    text_length: int = Field(default=1024, ge=1, description="The longest text value, in characters.")
+    kept_payload: Size = Field(default=128 * 2**10, description="How much of a rejected payload is kept, beside its size and hash.")
+    duplicates: int = Field(default=100_000, ge=0, description="Recent message ids remembered here, so that a retry is not logged again.")
+
+
+class LogConfig(_Section):
+    """The log: one SQLite file under the data folder."""
+
+    partitions: int = Field(default=4, ge=1, le=1024, description="Partitions of messages, candidates and rejected. Fixed once the topics are made.")
+    retention: Duration = Field(default=7 * 86_400, description="How long entries are kept.")
+    retention_size: Size = Field(default=10 * 10**9, description="How many bytes of entries a topic keeps at most.")
+    session: Duration = Field(default=30, description="A member of a group that takes nothing for this long loses its partitions.")
+
+
+class FieldModel(_Section):
+    """What one field may be, and when it is worth keeping."""
+
+    type: Literal["number", "integer", "boolean", "text"] = "number"
+    unit: str = ""
+    min: float | None = None
+    max: float | None = None
+    values: tuple[str, ...] | None = None
+    required: bool = False
+    change: float | str | None = Field(default=None, description="Select when it differs by at least this: 0.5, or \"5%\".")
+    every: Duration | None = Field(default=None, description="Select it at least this often, where messages come.")
+
+    @field_validator("change")
+    @classmethod
+    def _change(cls, value: float | str | None) -> float | str | None:
+        if isinstance(value, str):
+            number = value.removesuffix("%").strip()
+            if not value.endswith("%") or not number.replace(".", "", 1).isdigit():
+                raise ValueError(f"{value!r} is neither a number nor a percentage like \"5%\"")
+        elif value is not None and value < 0:
+            raise ValueError("a change is not negative")
+        return value
+
+    @model_validator(mode="after")
+    def _sense(self) -> "FieldModel":
+        if self.type in {"boolean", "text"} and (self.min is not None or self.max is not None):
+            raise ValueError(f"min and max make no sense for a {self.type}")
+        if self.type != "text" and self.values is not None:
+            raise ValueError("`values` is for texts")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min is above max")
+        return self
+
+
+class Select(_Section):
+    """When a model's messages become candidates. All of it is optional; nothing said selects nothing but field rules."""
+
+    name: str = Field(default="", description="The rule's name; the model's, if empty.")
+    change: float | str | None = Field(default=None, description="Deadband for every field without its own: 0.5, or \"5%\"; texts: any change.")
+    every: Duration | None = Field(default=None, description="At least this often, where messages come.")
+    movement: float | None = Field(default=None, ge=0, description="Metres from the position of the last candidate.")
+    silence: Duration | None = Field(default=None, description="The first message after so long, and that the silence began.")
+
+    _change = field_validator("change")(FieldModel._change.__func__)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+class Model(_Section):
+    """What a kind of device may say, and how its records are selected."""
+
+    devices: tuple[str, ...] = Field(default=(), description="Which devices: names, or patterns with *. The registry's choice comes first.")
+    strict: bool = Field(default=False, description="Reject messages with fields not named here.")
+    fields: dict[str, FieldModel] = {}
+    select: Select = Select()
+
+
+def _default_models() -> dict[str, Model]:
+    return {"default": Model(select=Select(change="1%", every=900, movement=25, silence=3600))}
+
+
+class Selection(_Section):
+    """The selector's state and how it survives."""
+
+    checkpoint_every: Duration = Field(default=10, description="A checkpoint a partition at least this often …")
+    checkpoint_messages: int = Field(default=100_000, ge=1, description="… or after so many messages.")
+    clock: Duration = Field(default=5, description="On an idle partition a clock entry is appended this often.")
+    duplicate_time: Duration = Field(default=600, description="A message with an id seen within this time is a duplicate …")
+    duplicate_count: int = Field(default=1024, ge=1, description="… among the last so many of its device.")
+
+
+class Live(_Section):
+    """Live state: the newest value of each field of each device."""
+
+    batch: int = Field(default=5_000, ge=1, description="The most messages written at once.")
+    wait: Duration = Field(default=0.005, description="How long a batch waits for company.")
+
+
+class Lake(_Section):
+    """The lake: every message, as Delta tables of Parquet files, by day of arrival."""
+
+    flush_every: Duration = Field(default=10, description="A file is written at least this often, if anything came …")
+    flush_messages: int = Field(default=200_000, ge=1, description="… or after so many messages …")
+    flush_size: Size = Field(default=64 * 2**20, description="… or so many bytes of them.")
+    maintain_every: Duration = Field(default=600, description="How often closed days are looked at for compaction, and old files removed.")
+    closed_after: Duration = Field(default=3600, description="A day is closed this long after its end (UTC).")
+    file_size: Size = Field(default=128 * 2**20, description="The size of a compacted file.")
+    vacuum_after: Duration = Field(default=86_400, description="How long a replaced file is kept for readers.")
+
+
+class Workers(_Section):
+    """How workers behave when a store cannot take it."""
+
+    batch: int = Field(default=5_000, ge=1, description="The most entries taken at once, where a store says nothing else.")
+    batch_size: Size = Field(default=8 * 2**20, description="The most bytes taken at once, where a store says nothing else.")
+    write_time: Duration = Field(default=60, description="How long a store's write may take before it counts as unavailable.")
+    retry_first: Duration = Field(default=0.1, description="The first pause after a store was unavailable; doubled each time, with jitter …")
+    retry_most: Duration = Field(default=30, description="… up to this.")
+    refused_share: float = Field(default=0.9, gt=0, le=1, description="If a store refuses more than this share of a batch of 100 or more, its worker stops and says so.")
+
+
+class Query(_Section):
+    """Answers."""
+
+    rows: int = Field(default=1000, ge=1, description="Rows of an answer where `limit` is not given.")
+    most_rows: int = Field(default=10_000, ge=1, description="The largest `limit`.")
+    time: Duration = Field(default=30, description="How long an answer may take.")
+    tail_size: Size = Field(default=256 * 2**20, description="Memory for messages that are not in the lake yet; beyond it they are read from the log.")
+    streams: int = Field(default=200, ge=1, description="The most live streams at once.")
+
+
+class Logging(_Section):
+    """What the program says about itself."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least severe line that is written.")
+    format: Literal["auto", "text", "json"] = Field(default="auto", description="`auto`: text on a terminal, JSON elsewhere.")
+
+
+class Config(_Section):
+    """All of it."""
+
+    profile: Literal["embedded"] = Field(default="embedded", description="`embedded`: one process, nothing else to install.")
+    data: Path = Field(default=Path("data"), description="The folder where everything is kept.")
+    http: Http = Http()
+    mqtt: Mqtt = Mqtt()
+    ingest: Ingest = Ingest()
+    log: LogConfig = LogConfig()
+    selection: Selection = Selection()
+    live: Live = Live()
+    lake: Lake = Lake()
+    workers: Workers = Workers()
+    query: Query = Query()
+    logging: Logging = Logging()
+    models: dict[str, Model] = Field(default_factory=_default_models, description="Kinds of devices. `default` is for all that no other names.")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> "Config":
+        if self.http.body_size > 8 * 2**20:
+            raise ValueError("http.body_size: 8MiB at most")
+        return self
+
+
+# fmt: on
+
+
+def load(file: Path | None = None, environment: Mapping[str, str] | None = None, **overrides: object) -> Config:
+    """Read the file (if any), lay the environment over it, then `section__key=value` overrides; check everything."""
+    tree: dict[str, Any] = {}
+    if file is not None:
+        try:
+            loaded = yaml.safe_load(file.read_text("utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{file}: {error.strerror}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file}: {error}") from None
+        if loaded is not None and not isinstance(loaded, dict):
+            raise ConfigError(f"{file}: expected keys and values, found {type(loaded).__name__}")
+        tree = loaded or {}
+    for path, value in _from_environment(os.environ if environment is None else environment):
+        _put(tree, path, value)
+    for name, value in overrides.items():
+        if value is not None:
+            _put(tree, name.split("__"), value)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, file)) from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[tuple[list[str], object]]:
+    found: list[tuple[list[str], object]] = []
+    for name, value in sorted(environment.items()):
+        if not name.startswith(PREFIX) or name in _NOT_CONFIGURATION:
+            continue
+        path = name.removeprefix(PREFIX).lower().split("__")
+        if path[-1].endswith("_file"):
+            path[-1] = path[-1].removesuffix("_file")
+            try:
+                found.append((path, Path(value).read_text("utf-8").strip()))
+            except OSError as error:
+                raise ConfigError(f"{name}: {value}: {error.strerror}") from None
+        else:
+            found.append((path, yaml.safe_load(value) if value[:1] in "[{" else value))
+    return found
+
+
+def _put(tree: dict[str, Any], path: list[str], value: object) -> None:
+    for key in path[:-1]:
+        below = tree.setdefault(key, {})
+        if not isinstance(below, dict):
+            raise ConfigError(f"{'.'.join(path)}: {key} is a value, not a section")
+        tree = below
+    tree[path[-1]] = value
+
+
+def _explain(error: ValidationError, file: Path | None) -> str:
+    lines = [f"{len(error.errors())} mistakes in {file or 'the configuration'}:"]
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "(top)"
+        what = (
+            "there is no such key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
+        )
+        lines.append(f"  {key}: {what}")
+    if len(lines) == 2:
+        lines[0] = lines[0].replace("1 mistakes", "1 mistake")
+    return "\n".join(lines)

@@ -1,0 +1,105 @@
+"""What the ways in (HTTP, MQTT) and the intake say to each other. Every way in ends in `Intake.accept`.
+
+accept() is synchronous on purpose: it decodes, validates and queues before it returns, so messages of one connection
+keep their order whatever is awaited elsewhere. When everything a receipt waits for is durable, its owner is told.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from headwater.errors import Reason
+from headwater.message import Message
+from headwater.registry import Identity
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where a payload came in; the same object for all payloads of a connection and topic.
+
+    `device`: named by the topic or path, "" if only the payload can say. `decoder`: the one asked for by name, or "".
+    """
+
+    transport: str
+    topic: str = ""
+    device: str = ""
+    decoder: str = ""
+    content_type: str = ""
+    peer: str = ""
+
+
+class Rejection(NamedTuple):
+    """One message of a receipt that was not valid: `at` its index among the payloads, and why."""
+
+    at: int
+    reason: Reason
+    detail: str
+
+
+class Owner(Protocol):
+    """Whoever waits for receipts: a connection or a request."""
+
+    def release(self) -> None:
+        """Some of your receipts are settled (`waiting == 0`). Called once a flush, not once a receipt; never raises."""
+        ...
+
+
+class Receipt:
+    """One acknowledgement to come: for a PUBLISH, or for an HTTP request with many messages.
+
+    Settled when `waiting` is 0; then `failed` says that the log did not take all of it (send nothing but "again").
+    `tag` is the owner's: a packet id, for example.
+    """
+
+    __slots__ = ("accepted", "failed", "owner", "rejections", "tag", "waiting")
+
+    def __init__(self, owner: Owner, tag: int = 0) -> None:
+        self.owner = owner
+        self.tag = tag
+        self.waiting = 0
+        self.accepted = 0
+        self.failed = False
+        self.rejections: list[Rejection] | None = None
+
+
+class Intake(Protocol):
+    """The one door behind all doors: identity → decode → validate → append → release."""
+
+    @property
+    def full(self) -> bool:
+        """Too much waits for the log: stop reading (MQTT), answer 503 (HTTP)."""
+        ...
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back once, soon after `full` has become false."""
+        ...
+
+    def accept(
+        self, identity: Identity, source: Source, payloads: Sequence[bytes], receipt: Receipt, key: str = ""
+    ) -> None:
+        """Take payloads (each one message, or what a decoder makes many of) under one receipt.
+
+        `key`: the request's Idempotency-Key. Never raises for bad input: that is in `receipt.rejections`. The receipt
+        may be settled on return (all were duplicates); then `release` is not called for it.
+        """
+        ...
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until nothing waits for the log, at most so long. For stopping."""
+        ...
+
+
+class Payload(NamedTuple):
+    """What a decoder gets: the bytes and what is known from outside of them. `received`: microseconds UTC."""
+
+    data: bytes
+    source: Source
+    received: int
+
+
+Decoder = Callable[[Payload], Sequence[Message]]
+"""Payload → messages. Pure: no I/O, no clock, no state. Raises `Rejected`.
+
+It sets `device` and what the payload says (`id` "" unless the device gives its own; `received` and `time` both to
+`payload.received`); the intake fills in id, time, flag, via, decoder and raw.
+"""

@@ -1,0 +1,1 @@
+"""The HTTP ingest route, served below ASGI."""

@@ -1,0 +1,165 @@
+"""What every store promises, and what its readers give to `query`. The worker does all the rest.
+
+In: batches of `Record`, already filtered by the store's own ledger. Out: durable data, and the ledger with it, in one
+atomic step. A store holds no queue, does not retry, and counts nothing: `consumers.worker` does that for all.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from headwater.message import Body, Candidate, Heard, Message, Number, Position, RejectedMessage
+
+ORIGIN_BITS = 20
+"""A candidate's ledger position is `offset << ORIGIN_BITS | n` of its origin; `n` stays below 2**20."""
+
+
+class Record(NamedTuple):
+    """An entry, decoded. `position` is what the ledger counts by: the offset, for candidates that of the origin."""
+
+    topic: str
+    partition: int
+    offset: int
+    position: int
+    body: Body
+
+
+class Store(Protocol):
+    """One destination with one role."""
+
+    name: str
+
+    async def write(self, batch: Sequence[Record]) -> None:
+        """Write the batch and move the ledger to its highest positions, atomically; return when that is durable.
+
+        Records at or below the ledger must have no effect, whoever wrote them. Raises `PartialWrite` (those records
+        can never be stored, all others are durable), `Unavailable` (nothing is known to be written), `Stale`.
+        """
+        ...
+
+    async def ledger(self, topic: str) -> Mapping[int, int]:
+        """Partition → highest position applied, for this log; empty for a store that is new or came back empty."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises `Unavailable` unless a write could succeed now."""
+        ...
+
+
+class LiveValue(msgspec.Struct, omit_defaults=True, frozen=True):
+    """The newest value of one field: by (time, received, id), never by arrival."""
+
+    value: Number | str
+    time: int
+    received: int
+    id: str
+
+
+class LiveDevice(msgspec.Struct, omit_defaults=True):
+    """What is known of a device now. `seen`: `received` of its latest message. Times in microseconds."""
+
+    device: str
+    seen: int
+    time: int
+    via: str = ""
+    kind: str = ""
+    values: dict[str, LiveValue] = {}
+    position: Position | None = None
+    position_time: int | None = None
+    heard_by: list[Heard] = []
+    messages: int = 0
+
+
+class LiveReader(Protocol):
+    """Reads the live state."""
+
+    async def device(self, device: str) -> LiveDevice | None:
+        """The device with all its newest values, or None if it never sent."""
+        ...
+
+    async def devices(self, after: str, limit: int, prefix: str = "") -> Sequence[LiveDevice]:
+        """By name, those after `after`, at most `limit`."""
+        ...
+
+    def everything(self) -> AsyncGenerator[Sequence[LiveDevice], None]:
+        """All of them, by name, in batches: for the audit."""
+        ...
+
+
+class Span(NamedTuple):
+    """A half-open interval of `time` (microseconds); None is open."""
+
+    start: int | None = None
+    end: int | None = None
+
+
+class LakeRow(NamedTuple):
+    """A message as the lake has it, with where it stood on the log."""
+
+    partition: int
+    offset: int
+    message: Message
+
+
+class LakeReader(Protocol):
+    """Reads the lake at one pinned version of each table; one row an id."""
+
+    async def history(
+        self,
+        device: str,
+        span: Span,
+        limit: int,
+        *,
+        field: str | None = None,
+        newest_first: bool = True,
+        after: tuple[int, int, str] | None = None,
+    ) -> tuple[Sequence[LakeRow], Mapping[int, int]]:
+        """Messages of the device in the order (time, received, id), and the ledger of exactly what was read.
+
+        `after`: go on behind this (time, received, id). What the ledger does not cover is the caller's to add.
+        """
+        ...
+
+    async def candidates(
+        self,
+        device: str | None,
+        span: Span,
+        limit: int,
+        *,
+        newest_first: bool = True,
+        after: tuple[int, str] | None = None,
+    ) -> tuple[Sequence[Candidate], Mapping[int, int]]:
+        """Candidates in the order (time, id), and the ledger (positions by origin) of what was read."""
+        ...
+
+    async def rejected(
+        self, span: Span, limit: int, *, reason: str | None = None, device: str | None = None
+    ) -> tuple[Sequence[RejectedMessage], Mapping[int, int]]:
+        """What was rejected, newest `received` first, and the ledger of what was read."""
+        ...
+
+    def ids(self, topic: str) -> AsyncGenerator[Sequence[tuple[int, int, str, str]], None]:
+        """(partition, offset, device, id) of every row of the topic's table, doubles included, for the audit."""
+        ...
+
+
+class Checkpoint(msgspec.Struct):
+    """One partition's selection state, as of before `next_offset` of log `log_id`."""
+
+    log_id: str
+    next_offset: int
+    rule_version: int
+    state: bytes
+
+
+class Checkpoints(Protocol):
+    """Where the selector's owners keep their state; whoever loses the race has lost the partition."""
+
+    async def load(self, partition: int) -> tuple[Checkpoint | None, str]:
+        """The newest checkpoint and its version token ("" if there is none)."""
+        ...
+
+    async def save(self, partition: int, checkpoint: Checkpoint, expected: str) -> str:
+        """Replace the one with the version `expected`, durably; return the new version. Raises `Stale`."""
+        ...

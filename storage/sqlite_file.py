@@ -1,0 +1,125 @@
+"""One SQLite file: a thread that writes, a thread that reads, every commit on disk before it is reported.
+
+In: functions that get a connection. Out: their results, awaited; `Unavailable` where SQLite says busy, full or I/O error.
+A write function runs in one IMMEDIATE transaction: it commits if the function returns, and rolls back if it raises.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from headwater.errors import Unavailable
+
+T = TypeVar("T")
+_BUSY_MS = 5_000
+
+
+class SqliteFile:
+    """Use `open_sqlite`. Reads see what was committed when they began; they never wait for a write."""
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self.path = path
+        self._writer = ThreadPoolExecutor(1, f"{path.stem}-write")
+        self._reader = ThreadPoolExecutor(1, f"{path.stem}-read")
+        self._schema = schema
+        self._write_to: sqlite3.Connection | None = None
+        self._read_from: sqlite3.Connection | None = None
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run it in a transaction of its own; on return it is durable (synchronous=FULL)."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._transaction, work)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run it on the reading connection, in one read transaction."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._snapshot, work)
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._write_to
+        if connection is None:
+            raise Unavailable(f"{self.path.name} is closed")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"{self.path.name}: {error}") from error
+        return result
+
+    def _snapshot(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._read_from
+        if connection is None:
+            raise Unavailable(f"{self.path.name} is closed")
+        try:
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"{self.path.name}: {error}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=_BUSY_MS / 1000, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        return connection
+
+    def _open(self) -> None:
+        new = not self.path.exists()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._write_to = self._connect()
+        self._write_to.executescript(self._schema)
+        self._read_from = self._connect()
+        if new:
+            sync_folder(self.path.parent)
+
+    async def open(self) -> None:
+        """Create the file if need be, and its schema (statements must be `IF NOT EXISTS`)."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writer, self._open)
+        except sqlite3.Error as error:
+            raise Unavailable(f"{self.path}: {error}") from error
+
+    def _close(self) -> None:
+        for connection in (self._read_from, self._write_to):
+            if connection is not None:
+                connection.close()
+        self._read_from = self._write_to = None
+
+    async def close(self) -> None:
+        """Finish what runs, then close; the write-ahead log is folded into the file."""
+        await asyncio.to_thread(self._reader.shutdown)
+        await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
+        await asyncio.to_thread(self._writer.shutdown)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@asynccontextmanager
+async def open_sqlite(path: Path, schema: str) -> AsyncGenerator[SqliteFile, None]:
+    """Open above the yield, closed below it."""
+    file = SqliteFile(path, schema)
+    try:
+        await file.open()
+        yield file
+    finally:
+        await file.close()
