@@ -62,6 +62,22 @@ class Receipt:
         self.rejections: list[Rejection] | None = None
 
 
+class Door(Protocol):
+    """Who may come in. Answers from memory: no I/O, no waiting. `headwater.directory` implements it."""
+
+    def identify(self, name: str, secret: str, *, loopback: bool) -> Identity:
+        """Who this is; raises `Refused`.
+
+        MQTT: `name` = user name, `secret` = password. HTTP: `name` "" and `secret` the bearer token, which alone
+        says whose it is (a device's or an API key). Neither given on loopback: `ANONYMOUS`, where that is allowed.
+        """
+        ...
+
+    def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
+        """Call `changed(identity name)` whenever a credential or right changes; the result stops that."""
+        ...
+
+
 class Intake(Protocol):
     """The one door behind all doors: identity → decode → validate → append → release."""
 
