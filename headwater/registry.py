@@ -49,6 +49,10 @@ class Identity(msgspec.Struct, frozen=True):
     speaks_for: tuple[str, ...] = ()
     trusted: bool = False
 
+    def may(self, role: Role) -> bool:
+        """True if this identity has the role, by itself or through `admin`."""
+        return self.trusted or role in self.roles or "admin" in self.roles
+
     def may_send_for(self, device: str) -> bool:
         """True if this identity may send messages of that device."""
         if self.trusted or device == self.device or "ingest" in self.roles or "admin" in self.roles:
