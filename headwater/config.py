@@ -91,12 +91,12 @@ class LogConfig(_Section):
 class FieldModel(_Section):
     """What one field may be, and when it is worth keeping."""
 
-    type: Literal["number", "integer", "boolean", "text"] = "number"
-    unit: str = ""
-    min: float | None = None
-    max: float | None = None
-    values: tuple[str, ...] | None = None
-    required: bool = False
+    type: Literal["number", "integer", "boolean", "text"] = Field(default="number", description="number, integer, boolean or text.")
+    unit: str = Field(default="", description="Shown with the value; nothing is converted.")
+    min: float | None = Field(default=None, description="Smaller values are rejected (out_of_range).")
+    max: float | None = Field(default=None, description="Larger values are rejected (out_of_range).")
+    values: tuple[str, ...] | None = Field(default=None, description="The texts that are allowed.")
+    required: bool = Field(default=False, description="Messages without it are rejected.")
     change: float | str | None = Field(default=None, description="Select when it differs by at least this: 0.5, or \"5%\".")
     every: Duration | None = Field(default=None, description="Select it at least this often, where messages come.")
 
@@ -139,8 +139,8 @@ class Model(_Section):
 
     devices: tuple[str, ...] = Field(default=(), description="Which devices: names, or patterns with *. The registry's choice comes first.")
     strict: bool = Field(default=False, description="Reject messages with fields not named here.")
-    fields: dict[str, FieldModel] = {}
-    select: Select = Select()
+    fields: dict[str, FieldModel] = Field(default={}, description="Name → what it may be.")
+    select: Select = Field(default=Select(), description="When its messages become candidates.")
 
 
 def _default_models() -> dict[str, Model]:
@@ -205,7 +205,7 @@ class Logging(_Section):
 
 
 class Config(_Section):
-    """All of it."""
+    """All settings."""
 
     profile: Literal["embedded"] = Field(default="embedded", description="`embedded`: one process, nothing else to install.")
     data: Path = Field(default=Path("data"), description="The folder where everything is kept.")
