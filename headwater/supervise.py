@@ -52,11 +52,11 @@ class Supervisor:
             began = loop.time()
             try:
                 await run(self._stop)
-            except Exception as error:  # noqa: BLE001  # whatever it is, the others go on
+            except Exception as error:  # whatever it is, the others go on
                 if loop.time() - began > 10 * self._longest:
                     pause = self._first
                 self.failures[name] = f"{type(error).__name__}: {error}"
-                log.error("failed, will be started again", task=name, seconds=round(pause, 1), exc_info=error)
+                log.exception("failed, will be started again", task=name, seconds=round(pause, 1))
             else:
                 self.failures.pop(name, None)
                 return
