@@ -25,6 +25,7 @@ Reason = Literal[
     "bad_position",
     "bad_topic",
     "missing_device",
+    "missing_field",
     "device_mismatch",
     "no_fields",
     "too_many_fields",
