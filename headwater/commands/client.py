@@ -30,13 +30,14 @@ class Answer(NamedTuple):
 
 
 class ApiError(click.ClickException):
-    """The API said no. `code` is its error code, `status` the HTTP status."""
+    """The API said no. `code` is its error code, `status` the HTTP status, `body` the answer where it was JSON."""
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
+    def __init__(self, status: int, code: str, detail: str, body: Any = None) -> None:
         hint = "; give a token with --token or HEADWATER_TOKEN" if status == 401 else ""
         super().__init__(f"{detail or code}{hint}" if status != 500 else f"{code}: {detail}")
         self.status = status
         self.code = code
+        self.body = body
 
 
 class Client:
@@ -57,12 +58,19 @@ class Client:
         self._timeout = timeout
 
     def call(
-        self, method: str, path: str, *, query: Query | None = None, body: object = None, match: int | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: object = None,
+        match: int | None = None,
+        content_type: str = "application/json",
     ) -> Answer:
         """Ask once; `body` goes as JSON (bytes as they are), `match` as If-Match. Raises `ApiError`."""
         connection = self._connection()
         try:
-            response = self._ask(connection, method, path, query, body, match)
+            response = self._ask(connection, method, path, query, body, match, content_type)
             data = self._read(response)
         finally:
             connection.close()
@@ -75,7 +83,7 @@ class Client:
         """Lines of a stream (server-sent events, NDJSON) as they come, without their ends, until it ends."""
         connection = self._connection()
         try:
-            response = self._ask(connection, "GET", path, query, None, None)
+            response = self._ask(connection, "GET", path, query, None, None, "")
             if response.status >= 300:
                 raise _api_error(response.status, self._read(response))
             if connection.sock is not None:
@@ -97,6 +105,7 @@ class Client:
         query: Query | None,
         body: object,
         match: int | None,
+        content_type: str,
     ) -> HTTPResponse:
         headers = {"Accept": "application/json, text/event-stream"}
         if self._token:
@@ -105,7 +114,7 @@ class Client:
             headers["If-Match"] = f'"{match}"'
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         if data is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         target = f"{self._base}{path}" + (f"?{urlencode(asked)}" if asked else "")
 
@@ -161,6 +170,8 @@ def _decoded(data: bytes) -> Any:
 def _api_error(status: int, data: bytes) -> ApiError:
     try:
         body = json.loads(data)
-        return ApiError(status, str(body["error"]), str(body["detail"]))
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return ApiError(status, f"status {status}", data[:200].decode("utf-8", "replace"))
+    if isinstance(body, dict) and "error" in body:
+        return ApiError(status, str(body["error"]), str(body.get("detail", "")), body)
+    return ApiError(status, f"status {status}", data[:200].decode("utf-8", "replace"), body)
