@@ -78,6 +78,10 @@ class LiveReader(Protocol):
         """The device with all its newest values, or None if it never sent."""
         ...
 
+    async def device_as_of(self, device: str) -> tuple[LiveDevice | None, Mapping[int, int]]:
+        """The same, and the ledger of exactly what was read. What it does not cover is the caller's to add."""
+        ...
+
     async def devices(self, after: str, limit: int, prefix: str = "") -> Sequence[LiveDevice]:
         """By name, those after `after`, at most `limit`."""
         ...
