@@ -68,6 +68,11 @@ class Program:
             time.sleep(0.02)
         raise AssertionError(f"not ready after {seconds} s:\n{self.output.read_text()[-4000:]}")
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def exited(self) -> int | None:
         return None if self._process is None else self._process.poll()
 

@@ -1,0 +1,53 @@
+"""The one command, `headwater`. Its subcommands load what they need when they are called, so that help is quick.
+
+In: arguments. Out: an exit code; an error is one line that says what to do.
+"""
+
+from importlib import import_module
+
+import click
+
+from headwater import __version__
+
+_COMMANDS = {
+    "up": "headwater.commands.up:up",
+    "check": "headwater.commands.check:check",
+    "send": "headwater.commands.send:send",
+    "replay": "headwater.commands.replay:replay",
+    "tail": "headwater.commands.tail:tail",
+    "devices": "headwater.commands.devices:devices",
+    "keys": "headwater.commands.keys:keys",
+    "audit": "headwater.commands.audit:audit",
+    "gateway": "headwater.commands.stack:gateway",
+    "consumer": "headwater.commands.stack:consumer",
+    "api": "headwater.commands.stack:api",
+}
+"""Name → where it is. In the order of the help."""
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        return getattr(import_module(module), name)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="headwater")
+def main() -> None:
+    r"""Headwater: what devices send is logged before it is acknowledged, and stored once in effect.
+
+    \b
+    headwater up                                   start everything in one process
+    headwater send pump-7 temperature=21.5         send a message
+    headwater tail                                 see messages arrive
+    headwater devices add pump-7                   give a device a token
+    """
+
+
+if __name__ == "__main__":
+    main()
