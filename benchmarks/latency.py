@@ -1,7 +1,7 @@
 """End-to-end latency of the whole program as a process: publish → PUBACK, → live stream, → live state.
 
-Run: python -m benchmarks.latency [messages] [per second]. One MQTT connection at a steady rate; every message is seen by a
-live stream, and every tenth is asked for by `latest` until it is there. The generator runs in this process.
+Run: python -m benchmarks.latency [messages] [per second]. One MQTT connection at a steady rate; each is seen by
+a live stream, and every tenth is asked for by `latest` until it is there. The generator runs in this process.
 """
 
 import json
