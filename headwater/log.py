@@ -79,9 +79,13 @@ class Subscription(Protocol):
     """One member of a group. One task uses it."""
 
     async def batch(self, records: int, size: int, wait: float) -> Sequence[Entry]:
-        """Up to `records` entries or about `size` bytes of value, or what came within `wait` seconds, maybe none.
+        """Up to `records` entries or about `size` bytes: as soon as there is that much, else what came in time.
 
-        Entries of a partition are in offset order. Raises `OffsetOutOfRange`, `Unavailable`.
+        In time: within `wait` seconds from when the first of them was appended, so what has waited long enough already
+        is returned at once. Where nothing comes at all, nothing is returned after about a second, whatever `wait` is:
+        callers may loop. Entries of a partition are in offset order. A call that raises, or is cancelled, has taken
+        nothing. A member that was silent for too long rejoins here. Raises `OffsetOutOfRange`, `Unavailable`, and what
+        `Hooks.assigned` raises (it is asked again by the next call).
         """
         ...
 

@@ -1,13 +1,13 @@
 """One SQLite file: a thread that writes, a thread that reads, every commit on disk before it is reported.
 
-In: functions that get a connection. Out: their results, awaited; `Unavailable` where SQLite says busy, full or I/O error.
+In: functions that get a connection. Out: their results, awaited; `Unavailable` where SQLite says busy, full, I/O error.
 A write function runs in one IMMEDIATE transaction: it commits if the function returns, and rolls back if it raises.
 """
 
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,11 +22,13 @@ _BUSY_MS = 5_000
 class SqliteFile:
     """Use `open_sqlite`. Reads see what was committed when they began; they never wait for a write."""
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(self, path: Path, schema: str, pragmas: Sequence[str] = (), *, readonly: bool = False) -> None:
         self.path = path
         self._writer = ThreadPoolExecutor(1, f"{path.stem}-write")
         self._reader = ThreadPoolExecutor(1, f"{path.stem}-read")
         self._schema = schema
+        self._pragmas = pragmas
+        self._readonly = readonly
         self._write_to: sqlite3.Connection | None = None
         self._read_from: sqlite3.Connection | None = None
 
@@ -71,12 +73,23 @@ class SqliteFile:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, timeout=_BUSY_MS / 1000, check_same_thread=False)
+        for pragma in self._pragmas:
+            connection.execute(f"PRAGMA {pragma}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         return connection
 
     def _open(self) -> None:
+        if self._readonly:
+            self._read_from = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode=ro",
+                uri=True,
+                isolation_level=None,
+                timeout=_BUSY_MS / 1000,
+                check_same_thread=False,
+            )
+            return
         new = not self.path.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._write_to = self._connect()
@@ -115,9 +128,20 @@ def sync_folder(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def open_sqlite(path: Path, schema: str) -> AsyncGenerator[SqliteFile, None]:
-    """Open above the yield, closed below it."""
-    file = SqliteFile(path, schema)
+async def open_sqlite(path: Path, schema: str, pragmas: Sequence[str] = ()) -> AsyncGenerator[SqliteFile, None]:
+    """Open above the yield, closed below it. `pragmas`: settings such as "page_size=8192", before anything else."""
+    file = SqliteFile(path, schema, pragmas)
+    try:
+        await file.open()
+        yield file
+    finally:
+        await file.close()
+
+
+@asynccontextmanager
+async def open_sqlite_readonly(path: Path) -> AsyncGenerator[SqliteFile, None]:
+    """The same for reading only, also beside a process that writes: `write` raises `Unavailable`."""
+    file = SqliteFile(path, "", readonly=True)
     try:
         await file.open()
         yield file
