@@ -1,0 +1,184 @@
+"""A request's head → what the ingest route must know of it, or None if the request is for another route. Pure.
+
+In: method, target, header lines (names in lower case). Out: a `Head`; what is wrong with it stands in `refusal`.
+Routes: `POST /ingest` and `POST /ingest/{device}`, either with `?decoder=NAME`. Other parameters are left alone.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
+
+from headwater.errors import Rejected
+from headwater.ids import check_id
+from ingest.http.reply import BadRequest, Code, Refusal
+
+PATH = b"/ingest"
+
+_LINES = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
+_OF_INTEREST = {
+    b"authorization",
+    b"connection",
+    b"content-encoding",
+    b"content-length",
+    b"content-type",
+    b"forwarded",
+    b"host",
+    b"idempotency-key",
+    b"origin",
+    b"transfer-encoding",
+    b"x-forwarded-for",
+}
+_KEPT = 512  # the longest target and content type that are remembered
+_NAME = 256  # what is longer is no valid name, and neither are its first letters
+_LISTS = {b"connection", b"content-encoding", b"forwarded", b"x-forwarded-for"}
+
+
+class Route(NamedTuple):
+    """Where a payload is for: the same object for the same target and content type.
+
+    `lines`: the content type says NDJSON. `native`: no other decoder is asked for.
+    """
+
+    device: str
+    decoder: str
+    content_type: str
+    lines: bool
+    native: bool
+
+
+class Head(msgspec.Struct):
+    """`direct`: nothing in it speaks of a proxy or of another web site, so the peer speaks for itself.
+
+    `authorization`: the header as it came, or empty. `length`: what Content-Length says, None without one.
+    `connection`: there is a Connection header. `key`: the Idempotency-Key, or "".
+    """
+
+    route: Route
+    authorization: bytes
+    length: int | None
+    connection: bool
+    direct: bool
+    key: str = ""
+    gzip: bool = False
+    refusal: Refusal | None = None
+
+
+def read_head(method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Head | None:
+    """The head of an ingest request, or None if it is for another route."""
+    if PATH not in target:
+        return None
+    values: dict[bytes, bytes] = {}
+    twice = b""
+    for name, value in headers:
+        if name in _OF_INTEREST:
+            if name in values:
+                if name not in _LISTS:
+                    twice = name
+                value = values[name] + b", " + value  # noqa: PLW2901 - lines of one name are one list
+            values[name] = value
+    get = values.get
+    kind = get(b"content-type", b"")
+    route = (_cached_route if len(target) + len(kind) <= _KEPT else _route)(target, kind)
+    if route is None:
+        return None
+    length = get(b"content-length")
+    size = None if length is None else int(length)
+    head = Head(route, get(b"authorization", b""), size, b"connection" in values, _direct(values))
+    try:
+        _check(head, method, values, twice)
+    except BadRequest as error:
+        head.refusal = error.refusal
+    return head
+
+
+def _check(head: Head, method: bytes, values: dict[bytes, bytes], twice: bytes) -> None:
+    """Fill in what can be wrong; raises `BadRequest`."""
+    if method != b"POST":
+        detail = "the ingest route takes POST"
+        raise BadRequest(Refusal(405, "method_not_allowed", detail, b"allow: POST\r\n", method == b"HEAD"))
+    if twice:
+        raise _bad("bad_request", f"the header {twice.decode('latin-1')} is there more than once")
+    if values.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise BadRequest(Refusal(501, "unsupported_encoding", "the transfer coding is not known here: use chunked"))
+    encoding = values.get(b"content-encoding", b"").strip().lower()
+    head.gzip = encoding in {b"gzip", b"x-gzip"}
+    if not head.gzip and encoding not in {b"", b"identity"}:
+        detail = "the content coding is not known here: use gzip, or none"
+        raise BadRequest(Refusal(415, "unsupported_encoding", detail, b"accept-encoding: gzip\r\n"))
+    key = values.get(b"idempotency-key")
+    if key is not None:
+        head.key = _key(key)
+
+
+def _key(value: bytes) -> str:
+    try:
+        return check_id(value.decode())
+    except Rejected as error:
+        raise _bad("bad_id", f"Idempotency-Key: {error.detail}") from None
+    except UnicodeDecodeError:
+        raise _bad("bad_id", "Idempotency-Key: not UTF-8") from None
+
+
+def _bad(code: Code, detail: str) -> BadRequest:
+    return BadRequest(Refusal(400, code, detail))
+
+
+def _route(target: bytes, content_type: bytes) -> Route | None:
+    """The route of a target in origin form (`/ingest?…`) or absolute form (`http://host/ingest`)."""
+    if not target.startswith(b"/"):
+        host, _, path = target.partition(b"://")[2].partition(b"/")
+        target = b"/" + path if host else b""
+    path, _, query = target.partition(b"?")
+    if path != PATH and not path.startswith(PATH + b"/"):
+        return None
+    decoder = _decoder(query.decode("latin-1"))
+    media = content_type.partition(b";")[0].strip().lower().decode("latin-1")
+    device = unquote(path[len(PATH) + 1 :].decode("latin-1"))
+    return Route(device[:_NAME], decoder[:_NAME], media[:_NAME], media in _LINES, decoder in {"", "native"})
+
+
+_cached_route = lru_cache(maxsize=4096)(_route)
+
+
+def _decoder(query: str) -> str:
+    try:
+        return parse_qs(query, max_num_fields=100).get("decoder", [""])[-1]
+    except ValueError:
+        return ""
+
+
+def _direct(values: dict[bytes, bytes]) -> bool:
+    """False for what a proxy passes on, and for what a web page of another site makes a browser on this machine send.
+
+    The same rule as the API's: a name other than localhost may be one rebound to 127.0.0.1.
+    """
+    if b"forwarded" in values or b"x-forwarded-for" in values:
+        return False
+    host = values.get(b"host", b"")
+    origin = values.get(b"origin")
+    if origin is not None and origin.partition(b"://")[2] != host:
+        return False
+    return len(host) <= _NAME and _is_local_name(host)
+
+
+@lru_cache(maxsize=256)
+def _is_local_name(host: bytes) -> bool:
+    try:
+        name = urlsplit(b"//" + host).hostname or b""
+    except ValueError:
+        return False
+    return name in {b"", b"localhost"} or is_loopback(name.decode("latin-1"))
+
+
+def is_loopback(address: str) -> bool:
+    """True for 127.0.0.0/8 and ::1, also where IPv6 carries IPv4."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return found.is_loopback or (mapped is not None and mapped.is_loopback)

@@ -1,0 +1,161 @@
+"""The one HTTP server: ingest below ASGI, everything else through the app. Listens, ticks, and stops in order.
+
+In: configuration, ASGI app, intake and door. Out: an `HttpServer` that serves until the block ends. It runs in the loop
+that is running, installs no signal handlers, and speaks no WebSocket. It sends no CORS headers: a page of another site
+can read nothing here, and is nobody to the door, not even on loopback.
+
+Stopping: `stop_accepting` (ingest requests get 503, those in flight are answered), the intake drains, `close`.
+"""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+import uvicorn
+from uvicorn._types import ASGI3Application
+from uvicorn.server import ServerState
+
+from headwater.config import Config
+from headwater.errors import ConfigError
+from headwater.metrics import Metrics
+from ingest.contract import Door, Intake
+from ingest.http.protocol import IngestProtocol
+from ingest.http.service import Service
+
+BACKLOG = 2048
+GRACE = 5.0
+"""Seconds that `close` gives to requests that are not answered yet, and to the app's own shutdown."""
+
+log = structlog.get_logger()
+
+
+class HttpServer:
+    """`address`: HOST:PORT as listened on, with the real port."""
+
+    def __init__(self, config: Config, app: ASGI3Application, intake: Intake, door: Door, metrics: Metrics) -> None:
+        self.address = config.http.listen
+        self._service = Service(config, intake, door, metrics)
+        self._config = uvicorn.Config(
+            app, http=IngestProtocol, ws="none", log_config=None, access_log=False, server_header=False
+        )
+        self._config.load()
+        self._lifespan = self._config.lifespan_class(self._config)
+        self._state = ServerState()
+        self._begun = False
+        self._sockets: list[socket.socket] = []
+        self._listeners: list[asyncio.Server] = []
+        self._ticker: asyncio.Task[None] | None = None
+        self._period = min(1.0, *(limit / 4 for limit in (config.http.idle, config.http.body_time) if limit))
+
+    @property
+    def port(self) -> int:
+        """The port of `address`."""
+        return int(self.address.rpartition(":")[2])
+
+    async def start(self) -> None:
+        """Listen and serve; raises `ConfigError` if the address cannot be had or the app does not start."""
+        self._sockets, self.address = listen(self.address)
+        await self._lifespan.startup()
+        self._begun = True
+        if self._lifespan.should_exit:
+            raise ConfigError("the API did not start; the log says why")
+        self._tick()
+        self._ticker = asyncio.create_task(self._run(), name="http ticker")
+        loop = asyncio.get_running_loop()
+        for found in self._sockets:
+            self._listeners.append(await loop.create_server(self._protocol, sock=found, backlog=BACKLOG))
+
+    def stop_accepting(self) -> None:
+        """From now on ingest requests get 503. Everything else goes on."""
+        self._service.stopping = True
+
+    async def close(self) -> None:
+        """Listen no more, answer what is under way for `GRACE` seconds at most, close all connections."""
+        self.stop_accepting()
+        for listening in (*self._listeners, *self._sockets):
+            listening.close()
+        for connection in self._connections():
+            connection.shutdown()
+        if not await _within(GRACE, lambda: not self._state.connections and not self._state.tasks):
+            log.warning("requests not answered in time are dropped", requests=len(self._state.tasks), seconds=GRACE)
+        for connection in self._connections():
+            connection.transport.abort()
+        for task in list(self._state.tasks):
+            task.cancel()
+        await _within(GRACE, lambda: not self._state.connections and not self._state.tasks)
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.wait((self._ticker,))
+        self._service.unwatch()
+        if self._begun:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._lifespan.shutdown(), GRACE)
+
+    def _protocol(self) -> IngestProtocol:
+        return IngestProtocol(self._service, self._config, self._state, self._lifespan.state)
+
+    def _connections(self) -> list[IngestProtocol]:
+        return [connection for connection in self._state.connections if isinstance(connection, IngestProtocol)]
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._period)
+            try:
+                self._tick()
+            except Exception:  # whatever one connection did, the limits of all others must hold
+                log.exception("the sweep over HTTP connections failed")
+
+    def _tick(self) -> None:
+        clock = asyncio.get_running_loop().time()
+        if self._service.tick(clock, time.time()):
+            self._state.default_headers = [(b"date", self._service.replies.date)]
+        for connection in self._connections():
+            connection.tick(clock)
+
+
+@asynccontextmanager
+async def open_http(
+    config: Config, app: ASGI3Application, intake: Intake, door: Door, metrics: Metrics
+) -> AsyncGenerator[HttpServer, None]:
+    """Serve on `config.http.listen` until the block ends."""
+    server = HttpServer(config, app, intake, door, metrics)
+    try:
+        await server.start()
+        yield server
+    finally:
+        await server.close()
+
+
+def listen(address: str) -> tuple[list[socket.socket], str]:
+    """Sockets bound to all that HOST:PORT means (`localhost` may be two), and the address with the real port."""
+    host, _, port = address.rpartition(":")
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, where in dict.fromkeys(found):
+            bound = socket.socket(family, socket.SOCK_STREAM)
+            sockets.append(bound)
+            bound.setblocking(False)  # noqa: FBT003 - positional only
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.bind((where[0], int(port), *where[2:]))
+            port = str(bound.getsockname()[1])
+    except OSError as error:
+        for bound in sockets:
+            bound.close()
+        raise ConfigError(f"http.listen: cannot listen on {address}: {error.strerror or error}") from None
+    return sockets, f"{host}:{port}"
+
+
+async def _within(seconds: float, done: Callable[[], bool]) -> bool:
+    """Wait until it is so; False if it is not by then."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not done():
+        if asyncio.get_running_loop().time() > deadline:
+            return False
+        await asyncio.sleep(0.01)
+    return True

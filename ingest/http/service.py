@@ -1,0 +1,68 @@
+"""What all connections of one server share: limits, intake, door, ready-made answers, and a clock that ticks."""
+
+import time
+
+from headwater.config import Config
+from headwater.errors import Refused
+from headwater.metrics import Metrics
+from headwater.registry import Identity
+from ingest.contract import Door, Intake
+from ingest.http.head import Head
+from ingest.http.reply import BadRequest, Replies, refused
+
+
+class Service:
+    """`clock`: the event loop's time at the latest tick, so that nobody asks the loop for every request.
+
+    `rights` grows whenever a credential or right changes: identities found before that must be found again.
+    `unfinished`: bytes of bodies that have come in part, over all connections.
+    """
+
+    def __init__(self, config: Config, intake: Intake, door: Door, metrics: Metrics) -> None:
+        self.intake = intake
+        self.body_size = config.http.body_size
+        self.body_time = config.http.body_time
+        self.idle = config.http.idle
+        self.connections = config.http.connections
+        self.unfinished_size = max(config.ingest.waiting_size, config.http.body_size)
+        self.replies = Replies(time.time())
+        self.clock = 0.0
+        self._second = 0
+        self.rights = 0
+        self.unfinished = 0
+        self.stopping = False
+        self.open = metrics.connections.labels("http")
+        self._refused = metrics.refused
+        self._door = door
+        self.unwatch = door.watch(self._changed)
+
+    def tick(self, clock: float, now: float) -> bool:
+        """Take the loop's time, and Unix time; call it at least every second. True: there is a new date."""
+        self.clock = clock
+        if int(now) == self._second:
+            return False
+        self._second = int(now)
+        self.replies.renew(now)
+        return True
+
+    def identify(self, head: Head, *, loopback: bool) -> Identity:
+        """Who sends this; raises `BadRequest`. A header that is not a usable bearer token is never taken for nobody."""
+        token = ""
+        try:
+            if head.authorization:
+                token = _token(head.authorization)
+            return self._door.identify("", token, loopback=loopback and head.direct)
+        except Refused as error:
+            self._refused.labels("http", error.reason).inc()
+            raise BadRequest(refused(error.reason, error.detail)) from None
+
+    def _changed(self, _: str) -> None:
+        self.rights += 1
+
+
+def _token(header: bytes) -> str:
+    scheme, _, token = header.decode("latin-1").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise Refused("bad_credentials", "use `Authorization: Bearer TOKEN`")
+    return token
