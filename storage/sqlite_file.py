@@ -31,14 +31,21 @@ class SqliteFile:
         self._readonly = readonly
         self._write_to: sqlite3.Connection | None = None
         self._read_from: sqlite3.Connection | None = None
+        self._closed = False
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run it in a transaction of its own; on return it is durable (synchronous=FULL)."""
+        self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._transaction, work)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run it on the reading connection, in one read transaction."""
+        self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._snapshot, work)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable(f"{self.path.name} is closed")
 
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
         connection = self._write_to
@@ -113,6 +120,7 @@ class SqliteFile:
 
     async def close(self) -> None:
         """Finish what runs, then close; the write-ahead log is folded into the file."""
+        self._closed = True
         await asyncio.to_thread(self._reader.shutdown)
         await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
         await asyncio.to_thread(self._writer.shutdown)
