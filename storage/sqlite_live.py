@@ -1,149 +1,101 @@
-"""Live state in one SQLite file: the newest value of each field of each device, its position, and who heard it.
+"""Live state in one SQLite file: a row a device, with the newest value of each of its fields.
 
-In: batches of messages. Out: rows that hold the newest by (time, received, id), never the last that arrived, and the
-ledger, in one transaction. A batch is first folded in Python to one row a (device, field), so that a busy field costs
-one upsert a batch. Values are kept as JSON, so that 1, 1.0, true and "1" stay what they were.
+In: batches of messages. Out: each device's state as JSON, and the ledger, in one transaction. A batch is folded in
+Python, device by device, so that a device costs one upsert a batch however much it said. What "newest" means is in
+`live_state`. States of recent devices are kept in memory, and forgotten whenever the file may have moved without them.
 """
 
 import sqlite3
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from headwater.failpoints import passing
 from headwater.log import MESSAGES
-from headwater.message import Heard, Message, Number, Position
-from storage.contract import LiveDevice, LiveValue, Record
+from headwater.message import Message
+from storage.contract import LiveDevice, Record
+from storage.live_state import LiveState
 from storage.sqlite_file import SqliteFile, open_sqlite
-
-Stamp = tuple[int, int, str]
-"""(time, received, id): what "newer" means. SQLite compares such rows as Python does, ids by code point."""
 
 _SCHEMA = """
 PRAGMA cache_size = -32768;
 CREATE TABLE IF NOT EXISTS ledger (
     log_id TEXT, topic TEXT, partition INTEGER, position INTEGER NOT NULL,
     PRIMARY KEY (log_id, topic, partition)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS device (
-    device TEXT PRIMARY KEY, time INTEGER NOT NULL, received INTEGER NOT NULL, id TEXT NOT NULL,
-    via TEXT NOT NULL, kind TEXT NOT NULL, heard_by TEXT NOT NULL,
-    seen INTEGER NOT NULL, messages INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS newest (
-    device TEXT, field TEXT, value TEXT NOT NULL, time INTEGER NOT NULL, received INTEGER NOT NULL, id TEXT NOT NULL,
-    PRIMARY KEY (device, field)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS place (
-    device TEXT PRIMARY KEY, position TEXT NOT NULL,
-    time INTEGER NOT NULL, received INTEGER NOT NULL, id TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS device (device TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
 """
-_PUT_VALUE = """
-INSERT INTO newest (device, field, value, time, received, id) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET value = excluded.value, time = excluded.time, received = excluded.received, id = excluded.id
-WHERE (excluded.time, excluded.received, excluded.id) > (newest.time, newest.received, newest.id)"""
-_PUT_PLACE = """
-INSERT INTO place (device, position, time, received, id) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET
-    position = excluded.position, time = excluded.time, received = excluded.received, id = excluded.id
-WHERE (excluded.time, excluded.received, excluded.id) > (place.time, place.received, place.id)"""
-_PUT_DEVICE = """
-INSERT INTO device (device, time, received, id, via, kind, heard_by, seen, messages) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET
-    seen = max(seen, excluded.seen), messages = messages + excluded.messages,
-    time = iif(<newer>, excluded.time, device.time), received = iif(<newer>, excluded.received, device.received),
-    id = iif(<newer>, excluded.id, device.id), via = iif(<newer>, excluded.via, device.via),
-    kind = iif(<newer>, excluded.kind, device.kind), heard_by = iif(<newer>, excluded.heard_by, device.heard_by)
-""".replace("<newer>", "(excluded.time, excluded.received, excluded.id) > (device.time, device.received, device.id)")
+_PUT = "INSERT INTO device (device, state) VALUES (?, ?) ON CONFLICT DO UPDATE SET state = excluded.state"
+_GET = "SELECT state FROM device WHERE device = ?"
+_RANGE = "SELECT device, state FROM device WHERE device >= ? AND device > ? AND device < ? ORDER BY device LIMIT ?"
 _PUT_LEDGER = """
 INSERT INTO ledger (log_id, topic, partition, position) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET position = excluded.position WHERE excluded.position > ledger.position"""
-_LEDGER = "SELECT partition, position FROM ledger WHERE log_id = ? AND topic = ?"
-_DEVICES = """
-SELECT device, device.time, via, kind, heard_by, seen, messages, place.position, place.time
-FROM device LEFT JOIN place USING (device)
-WHERE device >= ? AND device > ? AND device < ? ORDER BY device LIMIT ?"""
-_VALUES = "SELECT device, field, value, time, received, id FROM newest WHERE device BETWEEN ? AND ?"
+ON CONFLICT DO UPDATE SET position = excluded.position"""
 _BEHIND_ALL = "\U0010ffff"
+_REMEMBERED = 20_000
+"""Devices whose state is kept in memory: about a kilobyte each."""
+
+_Ledger = dict[tuple[str, str, int], int]
+"""(log id, topic, partition) → position."""
 
 _encode = msgspec.json.encode
-_value = msgspec.json.Decoder(Number | str).decode
-_position = msgspec.json.Decoder(Position).decode
-_heard = msgspec.json.Decoder(list[Heard]).decode
+_decode = msgspec.json.Decoder(LiveState).decode
 
 
-def _json(value: object) -> str:
-    return _encode(value).decode()
+class _Writer:
+    """Folds batches into rows. Belongs to the writing thread."""
 
+    def __init__(self, log_id: str) -> None:
+        self._log_id = log_id
+        self._states: dict[str, LiveState] = {}
+        # The ledger that `_states` go with. A transaction that failed, wherever it did, leaves another one in the file.
+        self._as_of: _Ledger | None = None
 
-class _Fold:
-    """A batch as the rows it comes to: what is newest within the batch, by (time, received, id)."""
+    def apply(self, connection: sqlite3.Connection, batch: Sequence[Record]) -> None:
+        """Within a transaction: what the ledger does not cover yet, and the ledger."""
+        ledger = _ledger(connection)
+        if ledger != self._as_of:
+            self._states.clear()
+        self._as_of = None
+        touched = self._fold(connection, batch, ledger.copy(), ledger)
+        connection.executemany(_PUT, [(device, _encode(state).decode()) for device, state in touched.items()])
+        connection.executemany(_PUT_LEDGER, [(*key, position) for key, position in ledger.items()])
+        passing("live.transaction")
+        for device in list(islice(self._states, max(0, len(self._states) - _REMEMBERED))):
+            del self._states[device]
+        self._as_of = ledger
 
-    def __init__(self, batch: Iterable[Record], applied: Mapping[tuple[str, int], int]) -> None:
-        self.values: dict[tuple[str, str], tuple[Stamp, Number | str]] = {}
-        self.places: dict[str, tuple[Stamp, Position]] = {}
-        self.newest: dict[str, tuple[Stamp, Message]] = {}
-        self.counts: dict[str, int] = {}
-        self.seen: dict[str, int] = {}
-        self.ledger: dict[tuple[str, int], int] = {}
+    def _fold(
+        self, connection: sqlite3.Connection, batch: Sequence[Record], applied: _Ledger, ledger: _Ledger
+    ) -> dict[str, LiveState]:
+        touched: dict[str, LiveState] = {}
         for topic, partition, _, position, body in batch:
-            if position <= applied.get((topic, partition), -1):
+            key = (self._log_id, topic, partition)
+            if position <= applied.get(key, -1):
                 continue
-            if position > self.ledger.get((topic, partition), -1):
-                self.ledger[topic, partition] = position
+            if position > ledger.get(key, -1):
+                ledger[key] = position
             if isinstance(body, Message):
-                self._add(body)
+                state = touched.get(body.device)
+                if state is None:
+                    state = touched[body.device] = self._state(connection, body.device)
+                state.add(body)
+        return touched
 
-    def _add(self, message: Message) -> None:
-        device = message.device
-        stamp = (message.time, message.received, message.id)
-        self.counts[device] = self.counts.get(device, 0) + 1
-        if message.received > self.seen.get(device, -1):
-            self.seen[device] = message.received
-        held = self.newest.get(device)
-        if held is None or stamp > held[0]:
-            self.newest[device] = (stamp, message)
-        values = self.values
-        for named in (message.fields, message.texts):
-            for field, value in named.items():
-                key = (device, field)
-                known = values.get(key)
-                if known is None or stamp > known[0]:
-                    values[key] = (stamp, value)
-        if message.position is not None:
-            place = self.places.get(device)
-            if place is None or stamp > place[0]:
-                self.places[device] = (stamp, message.position)
-
-    def put(self, connection: sqlite3.Connection) -> None:
-        """Write the rows, each only where it is newer than the one that is there."""
-        connection.executemany(
-            _PUT_DEVICE,
-            [
-                (
-                    device,
-                    *stamp,
-                    newest.via,
-                    newest.kind,
-                    _json(newest.heard_by),
-                    self.seen[device],
-                    self.counts[device],
-                )
-                for device, (stamp, newest) in self.newest.items()
-            ],
-        )
-        connection.executemany(
-            _PUT_VALUE,
-            [(device, field, _json(value), *stamp) for (device, field), (stamp, value) in self.values.items()],
-        )
-        connection.executemany(
-            _PUT_PLACE, [(device, _json(position), *stamp) for device, (stamp, position) in self.places.items()]
-        )
+    def _state(self, connection: sqlite3.Connection, device: str) -> LiveState:
+        state = self._states.get(device)
+        if state is None:
+            row = connection.execute(_GET, (device,)).fetchone()
+            state = self._states[device] = LiveState() if row is None else _decode(row[0])
+        return state
 
 
 class SqliteLive:
     """Use `open_live`. A `Store` (topic `messages`) and a `LiveReader`.
 
-    `messages` of a device counts entries on the log, so an entry counts once however often it is offered.
+    A device's `messages` counts entries of the log, each once, however often it is offered.
     """
 
     name = "live"
@@ -151,27 +103,15 @@ class SqliteLive:
     def __init__(self, file: SqliteFile, log_id: str) -> None:
         self._file = file
         self._log_id = log_id
+        self._writer = _Writer(log_id)
 
     async def write(self, batch: Sequence[Record]) -> None:
-        """See `Store.write`: values and ledger in one transaction, on disk when this returns."""
-
-        def work(connection: sqlite3.Connection) -> None:
-            topics = {record.topic for record in batch}
-            applied = {
-                (topic, partition): position
-                for topic in topics
-                for partition, position in connection.execute(_LEDGER, (self._log_id, topic))
-            }
-            fold = _Fold(batch, applied)
-            fold.put(connection)
-            connection.executemany(_PUT_LEDGER, [(self._log_id, *key, at) for key, at in fold.ledger.items()])
-            passing("live.transaction")
-
-        await self._file.write(work)
+        """See `Store.write`: states and ledger in one transaction, on disk when this returns."""
+        await self._file.write(lambda connection: self._writer.apply(connection, batch))
 
     async def ledger(self, topic: str) -> Mapping[int, int]:
         """See `Store.ledger`."""
-        return await self._file.read(lambda connection: dict(connection.execute(_LEDGER, (self._log_id, topic))))
+        return await self._file.read(lambda connection: self._positions(connection, topic))
 
     async def ping(self) -> None:
         """See `Store.ping`: takes the write lock and lets it go."""
@@ -185,15 +125,20 @@ class SqliteLive:
         """See `LiveReader.device_as_of`."""
 
         def work(connection: sqlite3.Connection) -> tuple[LiveDevice | None, Mapping[int, int]]:
-            found = _devices(connection, (device, "", device + "\0"), 1)
-            return found[0] if found else None, dict(connection.execute(_LEDGER, (self._log_id, MESSAGES)))
+            row = connection.execute(_GET, (device,)).fetchone()
+            found = None if row is None else _decode(row[0]).device(device)
+            return found, self._positions(connection, MESSAGES)
 
         return await self._file.read(work)
 
     async def devices(self, after: str, limit: int, prefix: str = "") -> Sequence[LiveDevice]:
         """See `LiveReader.devices`."""
-        bounds = (prefix, after, prefix + _BEHIND_ALL)
-        return await self._file.read(lambda connection: _devices(connection, bounds, limit))
+
+        def work(connection: sqlite3.Connection) -> Sequence[LiveDevice]:
+            rows = connection.execute(_RANGE, (prefix, after, prefix + _BEHIND_ALL, limit))
+            return [_decode(state).device(name) for name, state in rows]
+
+        return await self._file.read(work)
 
     async def everything(self) -> AsyncGenerator[Sequence[LiveDevice], None]:
         """See `LiveReader.everything`."""
@@ -202,29 +147,17 @@ class SqliteLive:
             yield batch
             after = batch[-1].device
 
+    def _positions(self, connection: sqlite3.Connection, topic: str) -> Mapping[int, int]:
+        return {
+            partition: position
+            for (log_id, of, partition), position in _ledger(connection).items()
+            if (log_id, of) == (self._log_id, topic)
+        }
 
-def _devices(connection: sqlite3.Connection, bounds: tuple[str, str, str], limit: int) -> list[LiveDevice]:
-    """Devices with `bounds[0] <= name`, `bounds[1] < name < bounds[2]`, by name, with their values."""
-    found: dict[str, LiveDevice] = {}
-    for name, time, via, kind, heard_by, seen, messages, place, place_time in connection.execute(
-        _DEVICES, (*bounds, limit)
-    ):
-        found[name] = LiveDevice(
-            device=name,
-            seen=seen,
-            time=time,
-            via=via,
-            kind=kind,
-            position=None if place is None else _position(place),
-            position_time=place_time,
-            heard_by=_heard(heard_by),
-            messages=messages,
-        )
-    if found:
-        names = list(found)
-        for name, field, value, time, received, id_ in connection.execute(_VALUES, (names[0], names[-1])):
-            found[name].values[field] = LiveValue(_value(value), time, received, id_)
-    return list(found.values())
+
+def _ledger(connection: sqlite3.Connection) -> _Ledger:
+    rows = connection.execute("SELECT log_id, topic, partition, position FROM ledger")
+    return {(log_id, topic, partition): position for log_id, topic, partition, position in rows}
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from headwater.errors import Unavailable
 from headwater.log import MESSAGES
 from headwater.message import Heard, Message, Number, Position
 from storage.contract import LiveDevice, LiveValue, Record
+from storage.live_state import LiveState
 from storage.sqlite_live import SqliteLive, open_live
 
 T = 1_763_700_000_000_000
@@ -164,6 +165,35 @@ async def test_a_failure_inside_the_transaction_leaves_nothing(live: SqliteLive)
     assert found is not None
     assert ({name: held.value for name, held in found.values.items()}, found.messages) == ({"a": 1}, 1)
     assert ledger == {0: 0}
+    await live.write(records([say(2, {"a": 2, "b": 3})], start=1))
+    found = await read(live)
+    assert ({name: held.value for name, held in found.values.items()}, found.messages) == ({"a": 2, "b": 3}, 2)
+
+
+async def test_what_is_remembered_is_dropped_when_someone_else_wrote_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "live.sqlite"
+    async with open_live(path, "log-1") as one, open_live(path, "log-1") as other:
+        await one.write(records([say(1, {"a": 1})]))
+        await other.write(records([say(2, {"b": 2})], start=1))
+        await one.write(records([say(3, {"c": 3})], start=2))
+        found = await read(one)
+    assert {name: held.value for name, held in found.values.items()} == {"a": 1, "b": 2, "c": 3}
+    assert found.messages == 3
+
+
+async def test_more_devices_than_are_remembered(live: SqliteLive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.sqlite_live._REMEMBERED", 3)
+    for turn in range(4):
+        batch = [say(turn, {f"f-{turn}": turn}, device=f"d-{at}") for at in range(8)]
+        await live.write(records(batch, start=turn * 8))
+    found = await live.devices("", 100)
+    assert [(len(device.values), device.messages) for device in found] == [(4, 4)] * 8
+
+
+async def test_a_message_handed_in_stays_as_it_was(live: SqliteLive) -> None:
+    first = say(1, {"a": 1, "b": 2, "t": "x"})
+    await live.write(records([first, say(2, {"a": 3})]))
+    assert (first.fields, first.texts) == ({"a": 1, "b": 2}, {"t": "x"})
 
 
 async def test_a_file_that_another_process_holds_is_unavailable(
@@ -199,6 +229,19 @@ async def test_everything_is_every_device_once(live: SqliteLive) -> None:
     await live.write(records([say(1, {"v": at}, device=f"d-{at:04}") for at in range(2_300)]))
     found = [device.device async for batch in live.everything() for device in batch]
     assert found == [f"d-{at:04}" for at in range(2_300)]
+
+
+@given(order=st.permutations(range(12)))
+def test_beyond_the_most_values_the_oldest_go(order: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("storage.live_state.MOST_VALUES", 4)
+        state = LiveState()
+        here = Position(lat=1.0, lon=2.0)
+        for at in order:
+            state.add(say(at, {f"f-{at % 7}": at, "always": at}, ident=f"{at:x}", position=here if at == 0 else None))
+    values = state.device("pump-7").values
+    assert {name: held.value for name, held in values.items()} == {"always": 11, "f-4": 11, "f-3": 10, "f-2": 9}
+    assert state.device("pump-7").position == here
 
 
 # Few times, devices and names, so that ties in each part of (time, received, id) are common.
