@@ -114,7 +114,7 @@ async def open_log(
     path.parent.mkdir(parents=True, exist_ok=True)
     with process_lock(path.with_name(path.name + ".lock"), f"the log {path}"):
         async with open_sqlite(path, SCHEMA, _PRAGMAS) as file:
-            await file.write(partial(_prepare, path=path, topics=topics))
+            await file.write(partial(_prepare, topics=topics))
             state = await file.read(partial(load_state, file=file))
             appender = Appender(state, clock, most_waiting)
             log = SqliteLog(state, appender, Retention(state, topics, clock, tombstones), session)
@@ -133,13 +133,10 @@ def _check(topics: Sequence[TopicSpec]) -> None:
             raise ConfigError(f"topic {spec.name} keeps the newest entry of each key: it can have no retention")
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, topics: Sequence[TopicSpec]) -> None:
+def _prepare(connection: sqlite3.Connection, topics: Sequence[TopicSpec]) -> None:
     """Make what is missing; refuse what differs."""
     for name, value in (("format", FORMAT), ("log id", os.urandom(8).hex()), ("touched", "")):
         connection.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
-    (found,) = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
-    if found != FORMAT:
-        raise ConfigError(f"{path} has the format {found}; this program knows {FORMAT}")
     made = dict(connection.execute("SELECT topic, partitions FROM topics"))
     for spec in topics:
         if spec.name not in made:

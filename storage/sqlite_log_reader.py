@@ -5,6 +5,7 @@ takes no lock and changes nothing; it sees what was durable at each call.
 """
 
 import asyncio
+import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -120,6 +121,6 @@ async def open_log_readonly(path: Path) -> AsyncGenerator[LogReader, None]:
     async with open_sqlite_readonly(path) as file:
         try:
             reader = BesideReader(await file.read(partial(load_state, file=file)))
-        except Unavailable as error:
+        except (Unavailable, sqlite3.DatabaseError) as error:
             raise ConfigError(f"{path} is not a log: {error}") from None
         yield reader

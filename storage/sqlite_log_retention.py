@@ -4,9 +4,11 @@ In: the topics' rules and the time. Out: fewer blocks, in transactions so small 
 file does not shrink; its free pages are used again. Groups that lag are not waited for: `lags` tells who is near.
 """
 
+import heapq
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 from headwater.log import Offset, Partition, TopicPartition, TopicSpec
@@ -17,9 +19,6 @@ from storage.sqlite_log_state import LogState, PartitionState
 _STEP_BLOCKS = 200
 _STEP_SIZE = 4 * 2**20
 _SECOND = 1_000_000
-
-Rule = Callable[[int, int], bool]
-"""(a block's time, bytes dropped so far in this step) → whether to drop it too."""
 
 
 class GroupLag(NamedTuple):
@@ -53,12 +52,9 @@ class Retention:
         for spec in self._specs.values():
             partitions = {at: self._state.at[at] for at in self._state.at if at.topic == spec.name}
             if spec.retention is not None:
-                latest = self._clock() - int(spec.retention * _SECOND)
-                for partition in partitions.values():
-                    while await self._drop(partition, lambda time, _, latest=latest: time < latest):
-                        pass
+                await self._drop_old(list(partitions.values()), self._clock() - int(spec.retention * _SECOND))
             if spec.retention_size is not None:
-                await self._shrink(list(partitions.values()), spec.retention_size)
+                await self._drop_excess(list(partitions.values()), spec.retention_size)
             if spec.compact:
                 for at, partition in partitions.items():
                     await self._compaction.compact(at, partition)
@@ -89,22 +85,24 @@ class Retention:
         by_size = newer / spec.retention_size if spec.retention_size else 0.0
         return GroupLag(group, at.topic, at.partition, behind, age, max(by_age, by_size))
 
-    async def _shrink(self, partitions: Sequence[PartitionState], most: int) -> None:
+    async def _drop_old(self, partitions: Sequence[PartitionState], latest: int) -> None:
+        """Drop what is older than `latest`, of each partition up to the first block that is not."""
+        while await self._drop(partitions, latest, _STEP_SIZE):
+            pass
+
+    async def _drop_excess(self, partitions: Sequence[PartitionState], most: int) -> None:
         """Drop the topic's oldest blocks until `most` bytes are left."""
         while (excess := sum(partition.size for partition in partitions) - most) > 0:
-            filled = [partition for partition in partitions if partition.size > 0]
-            ages = await self._state.file.read(partial(_oldest_times, numbers=[one.number for one in filled]))
-            oldest = min(filled, key=lambda partition: ages.get(partition.number, 0))
-            if not await self._drop(oldest, lambda _, gone, excess=excess: gone < excess):
+            if not await self._drop(partitions, None, min(excess, _STEP_SIZE)):
                 return
 
-    async def _drop(self, partition: PartitionState, rule: Rule) -> bool:
-        """Drop the oldest blocks, as long as the rule says so and the step is small; True if any was dropped."""
-        end, total = await self._state.file.write(partial(_drop_oldest, partition=partition, rule=rule))
-        if end == partition.first:
-            return False
-        partition.first, partition.dropped = end, total
-        return True
+    async def _drop(self, partitions: Sequence[PartitionState], latest: int | None, size: int) -> bool:
+        """Drop a few blocks; True if there were any."""
+        bounds = await self._state.file.write(partial(_drop_oldest, partitions=partitions, latest=latest, size=size))
+        for partition in partitions:
+            if partition.number in bounds:
+                partition.first, partition.dropped = bounds[partition.number]
+        return bool(bounds)
 
 
 def _block_at(connection: sqlite3.Connection, number: int, start: Offset) -> tuple[int, int, int] | None:
@@ -118,32 +116,44 @@ def _block_at(connection: sqlite3.Connection, number: int, start: Offset) -> tup
     ).fetchone()
 
 
-def _oldest_times(connection: sqlite3.Connection, numbers: Sequence[int]) -> Mapping[int, int]:
-    found: dict[int, int] = {}
-    for number in numbers:
-        row = connection.execute(
-            "SELECT time FROM blocks WHERE id >= ? AND id < ? ORDER BY id LIMIT 1",
-            (block_id(number, 0), block_id(number + 1, 0)),
-        ).fetchone()
-        if row is not None:
-            found[number] = row[0]
-    return found
+def _drop_oldest(
+    connection: sqlite3.Connection, partitions: Sequence[PartitionState], latest: int | None, size: int
+) -> Mapping[int, tuple[Offset, int]]:
+    """Drop the oldest blocks of these partitions, oldest first, until `size` bytes are gone.
 
-
-def _drop_oldest(connection: sqlite3.Connection, partition: PartitionState, rule: Rule) -> tuple[Offset, int]:
-    """The partition's new first offset, and the bytes ever dropped from it."""
-    low, high = block_id(partition.number, 0), block_id(partition.number + 1, 0)
-    end, total, gone = partition.first, partition.dropped, 0
-    rows = connection.execute(
-        "SELECT next, time, size, total FROM blocks WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
-        (low, high, _STEP_BLOCKS),
-    )
-    for after, time, size, so_far in rows:
-        if gone >= _STEP_SIZE or not rule(time, gone):
+    Returns for each partition's number: its new first offset, and the bytes ever dropped from it.
+    """
+    oldest = heapq.merge(*(_oldest(connection, partition.number, latest) for partition in partitions))
+    bounds: dict[int, tuple[Offset, int]] = {}
+    gone = 0
+    for block in islice(oldest, _STEP_BLOCKS):
+        bounds[block.number] = (block.next, block.total)
+        gone += block.size
+        if gone >= size:
             break
-        end, total = after, so_far
-        gone += size
-    if end > partition.first:
-        connection.execute("DELETE FROM blocks WHERE id >= ? AND id < ?", (low, low + end))
-        remember_ends(connection, partition.number, end, end)
-    return end, total
+    for number, (first, _) in bounds.items():
+        low = block_id(number, 0)
+        connection.execute("DELETE FROM blocks WHERE id >= ? AND id < ?", (low, low + first))
+        remember_ends(connection, number, first, first)
+    return bounds
+
+
+class _Oldest(NamedTuple):
+    """Ordered by time first: what is to be dropped before what."""
+
+    time: int
+    number: int
+    next: Offset
+    size: int
+    total: int
+
+
+def _oldest(connection: sqlite3.Connection, number: int, latest: int | None) -> Generator[_Oldest, None, None]:
+    rows = connection.execute(
+        "SELECT time, next, size, total FROM blocks WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
+        (block_id(number, 0), block_id(number + 1, 0), _STEP_BLOCKS),
+    )
+    for time, after, size, total in rows:
+        if latest is not None and time >= latest:
+            return
+        yield _Oldest(time, number, after, size, total)

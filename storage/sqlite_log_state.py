@@ -10,10 +10,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from functools import partial
 
-from headwater.errors import OffsetOutOfRange, Unavailable
+from headwater.errors import ConfigError, OffsetOutOfRange, Unavailable
 from headwater.log import Offset, Offsets, TopicPartition
 from storage.sqlite_file import SqliteFile
-from storage.sqlite_log_blocks import Block, Chunk, block_id, dropped, read_chunk
+from storage.sqlite_log_blocks import FORMAT, Block, Chunk, block_id, dropped, read_chunk
 
 _TAIL_SIZE = 16 * 2**20
 _ENTRY_SIZE = 220  # what an entry costs in memory beyond its bytes
@@ -192,8 +192,10 @@ class LogState:
 
 
 def load_state(connection: sqlite3.Connection, file: SqliteFile) -> LogState:
-    """What the file says now."""
-    log_id = connection.execute("SELECT value FROM meta WHERE name = 'log id'").fetchone()[0]
+    """What the file says now. Raises `ConfigError` for a file of another format."""
+    meta = dict(connection.execute("SELECT name, value FROM meta"))
+    if meta["format"] != FORMAT:
+        raise ConfigError(f"{file.path} has the format {meta['format']}; this program knows {FORMAT}")
     topics = dict(connection.execute("SELECT topic, partitions FROM topics"))
     numbers: dict[int, TopicPartition] = {}
     at: dict[TopicPartition, PartitionState] = {}
@@ -203,7 +205,7 @@ def load_state(connection: sqlite3.Connection, file: SqliteFile) -> LogState:
     commits: dict[str, dict[TopicPartition, Offset]] = {}
     for group, number, after in connection.execute("SELECT name, number, next FROM commits"):
         commits.setdefault(group, {})[numbers[number]] = after
-    return LogState(file, log_id, topics, at, commits)
+    return LogState(file, meta["log id"], topics, at, commits)
 
 
 def _load_partition(connection: sqlite3.Connection, number: int, first: Offset, after: Offset) -> PartitionState:
