@@ -4,10 +4,13 @@ A change is made in tables with transactions and version columns, and goes to th
 `Directory` is a process's own copy, built from that topic: a look-up costs a dict access, a revocation is seen at once.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Literal, Protocol
 
 import msgspec
+
+from headwater.errors import Rejected
+from headwater.ids import check_device
 
 Role = Literal["ingest", "read", "admin"]
 """What an API key may do: send for any device; read; change the registry. `admin` includes the others."""
@@ -66,25 +69,135 @@ ANONYMOUS = Identity(name="anonymous", trusted=True)
 """Anyone on loopback, unless the configuration asks for credentials there too."""
 
 
+class DeviceChange(msgspec.Struct, tag_field="kind", tag="device", frozen=True):
+    """On topic `registry`, key `device:NAME`: the device as of its version; a removed one stays, marked so."""
+
+    device: Device
+
+
+class KeyChange(msgspec.Struct, tag_field="kind", tag="key", frozen=True):
+    """On topic `registry`, key `key:NAME`: the API key as of its version."""
+
+    key: ApiKey
+
+
+class RulesChange(msgspec.Struct, tag_field="kind", tag="rules", frozen=True):
+    """On topic `registry`, key `rules`: the selection rules in force, which also went to `messages` as a control."""
+
+    version: int
+    rules: msgspec.Raw
+
+
+Change = DeviceChange | KeyChange | RulesChange
+"""What an entry on topic `registry` says. The highest version of a key wins; any other entry has no effect."""
+
+encode_change = msgspec.json.Encoder().encode
+decode_change = msgspec.json.Decoder(Change).decode
+
+
+def change_of(record: Device | ApiKey) -> Change:
+    """The change that brings this record as it is."""
+    return DeviceChange(record) if isinstance(record, Device) else KeyChange(record)
+
+
+def key_of(change: Change) -> bytes:
+    """The entry's key: what compaction keeps the newest of."""
+    match change:
+        case DeviceChange(device):
+            return b"device:" + device.name.encode()
+        case KeyChange(key):
+            return b"key:" + key.name.encode()
+        case RulesChange():
+            return b"rules"
+
+
+def version_of(change: Change) -> int:
+    """The version that this change brings."""
+    match change:
+        case DeviceChange(device):
+            return device.version
+        case KeyChange(key):
+            return key.version
+        case RulesChange(version):
+            return version
+
+
+class AuditEntry(msgspec.Struct, omit_defaults=True, frozen=True):
+    """One change ever made. `number` grows; `changes`: field → what it was and is, secrets left out.
+
+    `action`: add, change, disable, enable, rotate, remove, restore. `before` 0: there was nothing.
+    """
+
+    number: int
+    time: int
+    actor: str
+    kind: str
+    name: str
+    action: str
+    before: int
+    after: int
+    changes: dict[str, tuple[object, object]] = {}
+
+
 class Registry(Protocol):
-    """The authority. Every method commits before it returns; the outbox brings the change to the topic `registry`."""
+    """The authority. Every method commits before it returns; the outbox brings the change to the topic `registry`.
 
-    async def put_device(self, device: Device, expected_version: int | None = None) -> Device:
-        """Create or replace; returns it with its new version. Raises `Stale` if the version is another by now."""
+    `actor` is who asked for it, for the audit trail. What changes nothing gets no new version.
+    """
+
+    async def put_device(
+        self, device: Device, expected_version: int | None = None, *, actor: str = "headwater"
+    ) -> Device:
+        """Create or replace; returns it with its new version. Raises `Stale` if the version is another by now.
+
+        `expected_version` 0: there must be none (a removed one counts as none); None: whatever there is. Also raises
+        `Stale` if an API key has the name: both stand in `via`, where they must not be taken for each other.
+        """
         ...
 
-    async def device(self, name: str) -> Device | None: ...
-
-    async def devices(self, after: str = "", limit: int = 1000) -> Sequence[Device]: ...
-
-    async def put_key(self, key: ApiKey) -> ApiKey: ...
-
-    async def keys(self) -> Sequence[ApiKey]: ...
-
-    async def publish_rules(self, rules: bytes) -> int:
-        """Make these selection rules (canonical JSON) the current ones; returns their version (the same if equal)."""
+    async def device(self, name: str) -> Device | None:
+        """None also for one that was removed."""
         ...
 
-    def audit_trail(self) -> AsyncGenerator[Mapping[str, object], None]:
-        """Every change ever made: when, what, by whom, from which version to which."""
+    async def devices(self, after: str = "", limit: int = 1000) -> Sequence[Device]:
+        """By name, those after `after`, without the removed ones."""
         ...
+
+    async def put_key(self, key: ApiKey, expected_version: int | None = None, *, actor: str = "headwater") -> ApiKey:
+        """As `put_device`."""
+        ...
+
+    async def key(self, name: str) -> ApiKey | None:
+        """None also for one that was removed."""
+        ...
+
+    async def keys(self) -> Sequence[ApiKey]:
+        """By name, without the removed ones."""
+        ...
+
+    async def publish_rules(self, rules: bytes, *, actor: str = "headwater") -> int:
+        """Make these selection rules (JSON) the current ones; returns their version (the same if equal)."""
+        ...
+
+    async def audit(self, before: int | None = None, limit: int = 1000) -> Sequence[AuditEntry]:
+        """The newest changes first; those numbered below `before`."""
+        ...
+
+    def audit_trail(self) -> AsyncGenerator[AuditEntry, None]:
+        """Every change ever made, oldest first."""
+        ...
+
+
+def check_name(name: str) -> str:
+    """Return the name of a device or key, or raise `Rejected("bad_device")`."""
+    if name == ANONYMOUS.name:
+        raise Rejected("bad_device", f"{name!r} means whoever gives no credential")
+    return check_device(name)
+
+
+def check_speaks_for(children: Sequence[str]) -> tuple[str, ...]:
+    """Names, or beginnings of names with a `*` behind them; sorted, each once. Raises `Rejected("bad_device")`."""
+    for child in children:
+        if child != "*":
+            check_device(child.removesuffix("*"))
+    return tuple(sorted(set(children)))

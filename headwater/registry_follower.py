@@ -1,0 +1,103 @@
+"""Reads topic `registry`: from its beginning to its end, then on as changes come, for as long as the process runs.
+
+In: the log. Out: `take(entries)` at once for what comes, maybe more than once; `caught_up(when)` whenever nothing
+that was there at `when` is missing. It never gives up: while the log is away it tries again, after jittered pauses.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+
+import structlog
+
+from headwater.errors import OffsetOutOfRange, Unavailable
+from headwater.log import REGISTRY, Entry, Log, Partition
+
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+
+
+class RegistryFollower:
+    """`clock`: seconds that only grow. `check_every`: seconds between looks whether anything was missed."""
+
+    def __init__(
+        self,
+        log: Log,
+        take: Callable[[Sequence[Entry]], None],
+        caught_up: Callable[[float], None],
+        clock: Callable[[], float],
+        check_every: float,
+    ) -> None:
+        self._log = log
+        self._take = take
+        self._caught_up = caught_up
+        self._clock = clock
+        self._check_every = check_every
+        self._positions: dict[Partition, int] = {}
+
+    @asynccontextmanager
+    async def running(self, start_time: float) -> AsyncGenerator[None, None]:
+        """Catch up, within so many seconds; then follow until the end. Raises `Unavailable`."""
+        await self._catch_up(start_time)
+        tasks = [asyncio.create_task(self._follow(partition)) for partition in self._positions]
+        tasks.append(asyncio.create_task(self._check()))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _catch_up(self, seconds: float) -> None:
+        when = self._clock()
+        try:
+            async with asyncio.timeout(seconds):
+                for partition, (first, _) in (await self._log.ends(REGISTRY)).items():
+                    await self._read(partition, max(first, self._positions.get(partition, first)), first)
+        except TimeoutError:
+            raise Unavailable(f"topic {REGISTRY} could not be read within {seconds:g} s") from None
+        self._caught_up(when)
+
+    async def _read(self, partition: Partition, start: int, first: int) -> None:
+        self._positions[partition] = start
+        try:
+            async with aclosing(self._log.read(REGISTRY, partition, start)) as batches:
+                async for entries in batches:
+                    self._apply(partition, entries)
+        except OffsetOutOfRange:  # the log lost its end: what is there now is read again, and does no harm
+            self._positions[partition] = first
+            raise Unavailable(f"topic {REGISTRY} does not go as far as it did") from None
+
+    async def _follow(self, partition: Partition) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                start = self._positions[partition]
+                async with aclosing(self._log.read(REGISTRY, partition, start, follow=True)) as batches:
+                    async for entries in batches:
+                        self._apply(partition, entries)
+                        pause = _FIRST_PAUSE
+            except (Unavailable, OffsetOutOfRange):
+                pass  # `_check` says it, and finds where to go on
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, no secret
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _check(self) -> None:
+        away = False
+        while True:
+            await asyncio.sleep(self._check_every)
+            try:
+                await self._catch_up(max(self._check_every, 1))
+            except Unavailable as error:
+                if not away:
+                    structlog.get_logger().warning("changes of the registry cannot be seen", error=str(error))
+                away = True
+            else:
+                if away:
+                    structlog.get_logger().info("changes of the registry are seen again")
+                away = False
+
+    def _apply(self, partition: Partition, entries: Sequence[Entry]) -> None:
+        self._take(entries)
+        self._positions[partition] = max(self._positions[partition], entries[-1].offset + 1)
