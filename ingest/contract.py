@@ -66,7 +66,7 @@ class Door(Protocol):
     """Who may come in. Answers from memory: no I/O, no waiting. `headwater.directory` implements it."""
 
     def identify(self, name: str, secret: str, *, loopback: bool) -> Identity:
-        """Who this is; raises `Refused`.
+        """Who this is; raises `Refused`, or `Unavailable` (503) if what is known of tokens is too old to go by.
 
         MQTT: `name` = user name, `secret` = password. HTTP: `name` "" and `secret` the bearer token, which alone
         says whose it is (a device's or an API key). Neither given on loopback: `ANONYMOUS`, where that is allowed.

@@ -5,7 +5,7 @@ In: a connection within a transaction; the record as it shall be; who asked. Out
 
 import sqlite3
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -124,7 +124,7 @@ def _with_version(change: Change, version: int) -> Change:
 
 def _row(connection: sqlite3.Connection, wanted: C) -> C | None:
     found = device_row(connection, wanted.name) if isinstance(wanted, Device) else key_row(connection, wanted.name)
-    return found if isinstance(found, type(wanted)) else None
+    return cast("C | None", found)  # of the same kind as what is wanted
 
 
 def _check_version(name: str, known: int, expected: int | None) -> None:
