@@ -1,0 +1,179 @@
+"""The registry over HTTP, for administrators: devices and their tokens, API keys, the audit trail.
+
+In: `/api/v1/registry/…`. Out: JSON (`registry_models`); a change is answered once it is committed and, for at most five
+seconds' wait, in force in this process, so that the next request already meets it.
+"""
+
+from typing import Annotated, TypeVar
+
+import msgspec
+import structlog
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Response
+
+from headwater.credentials import digest, new_token
+from headwater.directory import Directory
+from headwater.errors import Rejected, Stale
+from headwater.registry import ApiKey, Device, Identity, Registry, check_name, check_speaks_for
+from query.auth import require
+from query.problems import RESPONSES
+from query.registry_models import (
+    AuditAnswer,
+    AuditPage,
+    DeviceAnswer,
+    DeviceChanges,
+    DevicePage,
+    DeviceWithToken,
+    KeyAnswer,
+    KeyList,
+    KeyWithToken,
+    NewDevice,
+    NewKey,
+)
+
+Admin = Annotated[Identity, Depends(require("admin"))]
+Named = Annotated[str, Path(max_length=128)]
+Limit = Annotated[int, Query(ge=1, le=10_000)]
+IfMatch = Annotated[str | None, Header(max_length=64, description='Change it only if it still has this ETag: `"3"`.')]
+
+C = TypeVar("C", Device, ApiKey)
+
+
+def registry_routes(registry: Registry, directory: Directory, models: tuple[str, ...] = ()) -> APIRouter:
+    """The routes. `models`: the names of the configured models, if a device's model shall be one of them."""
+    routes = _Routes(registry, directory, models)
+    router = APIRouter(prefix="/api/v1/registry", tags=["registry"], responses=RESPONSES)
+    add = router.add_api_route
+    add("/devices", routes.devices, methods=["GET"], summary="Devices by name")
+    add("/devices", routes.add_device, methods=["POST"], status_code=201, summary="Add a device; shows its token once")
+    add("/devices/{name}", routes.device, methods=["GET"], summary="One device")
+    add("/devices/{name}", routes.change_device, methods=["PATCH"], summary="Disable, enable, model, speaks_for")
+    add("/devices/{name}", routes.remove_device, methods=["DELETE"], status_code=204, summary="Remove a device")
+    add("/devices/{name}/rotate", routes.rotate, methods=["POST"], summary="A new token; the old one ends at once")
+    add("/keys", routes.keys, methods=["GET"], summary="API keys by name")
+    add("/keys", routes.add_key, methods=["POST"], status_code=201, summary="Add an API key; shows it once")
+    add("/keys/{name}", routes.remove_key, methods=["DELETE"], status_code=204, summary="Remove an API key")
+    add("/audit", routes.audit, methods=["GET"], summary="Who changed what, newest first")
+    return router
+
+
+class _Routes:
+    def __init__(self, registry: Registry, directory: Directory, models: tuple[str, ...]) -> None:
+        self._registry = registry
+        self._directory = directory
+        self._models = models
+
+    async def devices(
+        self, _: Admin, after: Annotated[str, Query(max_length=128)] = "", limit: Limit = 1000
+    ) -> DevicePage:
+        found = await self._registry.devices(after, limit)
+        return DevicePage(
+            devices=[DeviceAnswer.of(device) for device in found],
+            next=found[-1].name if len(found) == limit else None,
+        )
+
+    async def add_device(self, who: Admin, new: NewDevice, response: Response) -> DeviceWithToken:
+        self._check_model(new.model)
+        token = new_token("device")
+        children = check_speaks_for(new.speaks_for)
+        device = Device(check_name(new.name), digest(token), new.model, children)
+        device = await self._seen(await self._registry.put_device(device, 0, actor=who.name))
+        _secret(response, device.version)
+        return DeviceWithToken.of(device, token=token)
+
+    async def device(self, _: Admin, name: Named, response: Response) -> DeviceAnswer:
+        device = await self._known(name)
+        response.headers["ETag"] = f'"{device.version}"'
+        return DeviceAnswer.of(device)
+
+    async def change_device(
+        self, who: Admin, name: Named, wanted: DeviceChanges, response: Response, if_match: IfMatch = None
+    ) -> DeviceAnswer:
+        device = await self._known(name)
+        if wanted.model is not None:
+            self._check_model(wanted.model)
+            device = msgspec.structs.replace(device, model=wanted.model)
+        if wanted.speaks_for is not None:
+            device = msgspec.structs.replace(device, speaks_for=check_speaks_for(wanted.speaks_for))
+        if wanted.disabled is not None:
+            device = msgspec.structs.replace(device, disabled=wanted.disabled)
+        device = await self._replace(device, if_match, who)
+        response.headers["ETag"] = f'"{device.version}"'
+        return DeviceAnswer.of(device)
+
+    async def remove_device(self, who: Admin, name: Named, if_match: IfMatch = None) -> None:
+        device = await self._known(name)
+        await self._replace(Device(name, removed=True, version=device.version), if_match, who)
+
+    async def rotate(self, who: Admin, name: Named, response: Response, if_match: IfMatch = None) -> DeviceWithToken:
+        token = new_token("device")
+        device = msgspec.structs.replace(await self._known(name), token=digest(token))
+        device = await self._replace(device, if_match, who)
+        _secret(response, device.version)
+        return DeviceWithToken.of(device, token=token)
+
+    async def keys(self, _: Admin) -> KeyList:
+        return KeyList(keys=[KeyAnswer.of(key) for key in await self._registry.keys()])
+
+    async def add_key(self, who: Admin, new: NewKey, response: Response) -> KeyWithToken:
+        token = new_token("key")
+        key = ApiKey(check_name(new.name), digest(token), tuple(sorted(set(new.roles))))
+        key = await self._seen(await self._registry.put_key(key, 0, actor=who.name))
+        _secret(response, key.version)
+        return KeyWithToken.of(key, token=token)
+
+    async def remove_key(self, who: Admin, name: Named) -> None:
+        key = await self._registry.key(name)
+        if key is None:
+            raise HTTPException(404, f"there is no API key {name!r}")
+        await self._seen(await self._registry.put_key(ApiKey(name, "", (), removed=True), key.version, actor=who.name))
+
+    async def audit(
+        self, _: Admin, before: Annotated[int | None, Query(ge=1, lt=2**63)] = None, limit: Limit = 100
+    ) -> AuditPage:
+        entries = await self._registry.audit(before, limit)
+        return AuditPage(
+            changes=[AuditAnswer.of(entry) for entry in entries],
+            next=entries[-1].number if len(entries) == limit else None,
+        )
+
+    async def _known(self, name: str) -> Device:
+        device = await self._registry.device(name)
+        if device is None:
+            raise HTTPException(404, f"there is no device {name!r} in the registry")
+        return device
+
+    async def _replace(self, device: Device, if_match: str | None, who: Identity) -> Device:
+        """Put it in the place of the version that it was made of, which the request may name: 412, or 409 if not."""
+        expected = _version(if_match)
+        if expected is not None and expected != device.version:
+            raise HTTPException(412, f"{device.name!r} has version {device.version} by now, not {expected}")
+        try:
+            after = await self._registry.put_device(device, device.version, actor=who.name)
+        except Stale as error:
+            if expected is None:
+                raise
+            raise HTTPException(412, str(error)) from None
+        return await self._seen(after)
+
+    async def _seen(self, record: C) -> C:
+        if not await self._directory.applied(record):
+            structlog.get_logger().warning("a change of the registry is not in force here yet", name=record.name)
+        return record
+
+    def _check_model(self, model: str) -> None:
+        if model and self._models and model not in self._models:
+            raise Rejected("bad_value", f"no model {model!r} is configured; there are: {', '.join(self._models)}")
+
+
+def _version(if_match: str | None) -> int | None:
+    if if_match is None or if_match.strip() == "*":
+        return None
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if not text.isascii() or not text.isdigit():
+        raise HTTPException(412, f'If-Match {if_match!r} is no ETag of ours: they look like "3"')
+    return int(text)
+
+
+def _secret(response: Response, version: int) -> None:
+    response.headers["ETag"] = f'"{version}"'
+    response.headers["Cache-Control"] = "no-store"
