@@ -1,0 +1,165 @@
+"""The worker shell: everything between a topic and a store that is not the store itself.
+
+In: a topic of the log. Out: `Store.write`, once in effect for each record. Retry, time limits, resting, quarantine,
+commits and counting are here, once, for all stores. One batch in hand is the whole backpressure.
+
+offered = written + skipped + quarantined + waiting, at every moment: `waiting` is the batch in hand, and what was
+dropped from a hand unsettled until it is taken again.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from consumers.backoff import Backoff
+from consumers.delivery import Delivery, Refusing
+from consumers.hand import Hand
+from consumers.lag import Lag
+from consumers.membership import Membership
+from consumers.quarantine import Quarantine
+from consumers.start import start_of
+from consumers.stopping import unless_stopped
+from consumers.worker_state import WorkerState
+from headwater.config import Workers
+from headwater.errors import Unavailable
+from headwater.log import Entry, Log, Subscription, TopicPartition
+from headwater.metrics import Metrics
+from headwater.times import now
+from storage.contract import Store
+
+REVOKE_TIME = 5.0
+"""Seconds a batch may take to end when its partitions are revoked."""
+COMMIT_EVERY = 1.0
+"""Seconds between two commits: the ledger says where to go on, so commits are for the lag and can wait."""
+
+
+class Writer:
+    """The worker of one store and one topic. `state` says how it is doing.
+
+    `batch`, `size`, `wait`: records, bytes and seconds to take at most at once. `group`: the store's name and the
+    topic's, unless given. `clock`: microseconds since 1970 UTC.
+    """
+
+    def __init__(  # noqa: PLR0913 the parts of a worker, each named by its caller
+        self,
+        store: Store,
+        topic: str,
+        log: Log,
+        config: Workers,
+        metrics: Metrics,
+        *,
+        batch: int,
+        size: int,
+        wait: float,
+        group: str | None = None,
+        clock: Callable[[], int] = now,
+    ) -> None:
+        self.state = WorkerState(store.name, topic, group or f"{store.name}.{topic}")
+        self._topic = topic
+        self._log = log
+        self._bounds = (batch, size, wait)
+        self._membership = Membership(log, self.state, self, Backoff(config.retry_first, config.retry_most))
+        quarantine = Quarantine(log, store.name, clock)
+        self._delivery = Delivery(store, topic, quarantine, self._membership, config, metrics)
+        self._lag = Lag(log, topic, self.state.group, metrics)
+        self._offered = metrics.offered.labels(store.name, topic)
+        self._skipped = metrics.skipped.labels(store.name, topic)
+        self._batch_records = metrics.batch_records.labels(store.name)
+        self._committed: dict[int, int] = {}  # partition → the group's commit when it was assigned
+        self._done: dict[int, Entry] = {}  # partition → the last entry done and not yet committed
+        self._commit_at = 0.0
+        self._hand: Hand | None = None
+        self._revoked: set[int] = set()  # partitions that were ours
+        self._owed = 0  # records offered once, then dropped: they will be taken again
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`, then finish the batch in hand; or until a person must act: see `state`."""
+        lag = asyncio.create_task(self._lag.watch(stop))
+        try:
+            await self._membership.keep(lambda subscription: self._work(subscription, stop), stop)
+        finally:
+            lag.cancel()
+            await asyncio.gather(lag, return_exceptions=True)
+
+    async def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Start behind what the store has applied; see `headwater.log.Hooks`."""
+        ledger = await self._delivery.ledger()
+        ends = await self._log.ends(self._topic)
+        commits = await self._log.committed(self.state.group, self._topic)
+        starts: dict[TopicPartition, int] = {}
+        for at in partitions:
+            number = at.partition
+            applied, commit = ledger.get(number), commits.get(number)
+            starts[at] = await start_of(self._log, self._topic, number, applied, commit, ends[number])
+            self._delivery.applied.pop(number, None)
+            if applied is not None:
+                self._delivery.applied[number] = applied
+            self._committed[number] = commit or 0
+            self._lag.positions[number] = starts[at]
+            self._revoked.discard(number)
+        return starts
+
+    async def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Let a write end, at most so long, and drop what is not written; see `headwater.log.Hooks`."""
+        gone = {at.partition for at in partitions}
+        self._revoked |= gone
+        if self._hand is not None:
+            await self._hand.release(gone, REVOKE_TIME)
+        for number in gone:
+            self._lag.positions.pop(number, None)
+            self._delivery.applied.pop(number, None)
+            self._done.pop(number, None)
+
+    async def _work(self, subscription: Subscription, stop: asyncio.Event) -> None:
+        for memory in (self._done, self._lag.positions, self._delivery.applied):
+            memory.clear()
+        settled = True
+        while settled and not stop.is_set():
+            entries = await unless_stopped(stop, subscription.batch(*self._bounds))
+            self._membership.well()
+            if entries and self._revoked:  # it was, between taking the batch and seeing it
+                entries = [entry for entry in entries if entry.partition not in self._revoked]
+            if entries:
+                settled = await self._deliver(subscription, entries, stop)
+            if not entries or asyncio.get_running_loop().time() >= self._commit_at:
+                await self._commit(subscription)
+        await self._commit(subscription)
+
+    async def _deliver(self, subscription: Subscription, entries: Sequence[Entry], stop: asyncio.Event) -> bool:
+        """Give the batch to the store; False if it could not be settled and the worker has to end."""
+        self._hand = hand = Hand(entries)
+        settled = False
+        try:
+            await hand.decode(self._delivery.applied, self._committed)
+            self._count(hand)
+            settled = await self._delivery.settle(subscription, hand, stop)
+        except Refusing as error:
+            self._membership.give_up(str(error))
+        finally:
+            hand.let_go()
+            self._hand = None
+            self._owed += hand.open + hand.dropped
+            self.state.waiting = self._owed
+        if settled:
+            for entry in hand.entries:
+                self._done[entry.partition] = entry
+            self._lag.positions.update({at: entry.offset + 1 for at, entry in self._done.items()})
+        return settled
+
+    def _count(self, hand: Hand) -> None:
+        again = min(self._owed, hand.offered)
+        self._owed -= again
+        self._offered.inc(hand.offered - again)
+        self._skipped.inc(hand.skipped)
+        self._batch_records.set(len(hand.records))
+        self.state.waiting = self._owed + hand.open
+
+    async def _commit(self, subscription: Subscription) -> None:
+        self._commit_at = asyncio.get_running_loop().time() + COMMIT_EVERY
+        if not self._done:
+            return
+        try:
+            await subscription.commit(list(self._done.values()))
+        except Unavailable as error:
+            self.state.error = str(error)
+        else:
+            self._done.clear()
