@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from headwater.errors import Refused, RefusedReason, Rejected, Stale, Unavailable
+from headwater.errors import HeadwaterError, Refused, RefusedReason, Rejected, Stale, Unavailable
 
 _REFUSED: dict[RefusedReason, int] = {
     "no_credentials": 401,
@@ -23,6 +23,16 @@ _REFUSED: dict[RefusedReason, int] = {
     "disabled": 403,
     "over_quota": 429,
 }
+
+
+class Unanswerable(HeadwaterError):
+    """A question that has no answer as it is: the status, a code for programs, and what to do about it."""
+
+    def __init__(self, status: int, error: str, detail: str) -> None:
+        super().__init__(f"{error}: {detail}")
+        self.status = status
+        self.error = error
+        self.detail = detail
 
 
 class Problem(BaseModel):
@@ -46,6 +56,7 @@ def problem(status: int, error: str, detail: str, headers: Mapping[str, str] | N
 
 def answer_errors(app: FastAPI) -> None:
     """Answer every exception of the app's routes in this shape."""
+    app.add_exception_handler(Unanswerable, _unanswerable)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(Rejected, _rejected)
     app.add_exception_handler(Stale, _stale)
@@ -53,6 +64,11 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
+
+
+async def _unanswerable(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Unanswerable)  # noqa: S101 - what this handler is registered for
+    return problem(error.status, error.error, error.detail, {"Retry-After": "1"} if error.status >= 500 else None)
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:
