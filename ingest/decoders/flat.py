@@ -5,7 +5,6 @@ and `at` are as in the native form; `lat` and `lon`, or `latitude` and `longitud
 numbers; `client_id` is always a text. Other numbers and booleans are fields, strings texts, null is nothing.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,7 +42,7 @@ def message(values: Values, device: str, received: int) -> Message:
     position = _position(values) if "lat" in values or "latitude" in values else None
     fields, texts = apart(values)
     if client is not None:
-        texts["client_id"] = client if isinstance(client, str) else json.dumps(client)
+        texts["client_id"] = str(client).lower() if isinstance(client, bool) else str(client)
     return Message(
         device_of(None if own is None else _name(own, "device_id"), device),
         "" if given is None else _name(given, "id"),

@@ -80,8 +80,10 @@ def _read_slowly(data: bytes, device: str, received: int) -> Message:
 def _message(form: _Native, device: str, received: int) -> Message:
     own, given, at, place = form.device, form.id, form.at, form.position
     fields, texts = apart(form.fields) if form.fields else ({}, {})
+    if device or not isinstance(own, str):
+        own = device_of(str(own) if isinstance(own, int) else own, device)
     return Message(
-        device_of(str(own) if isinstance(own, int) else own, device),
+        own,
         "" if given is None else str(given),
         received,
         received,
