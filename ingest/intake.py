@@ -1,0 +1,242 @@
+"""The one door behind all doors: payloads become messages on the log, and receipts are settled when they are there.
+
+In: payloads with identity and source, from HTTP and MQTT. Out: entries on `messages` and `rejected`; receipts with
+rejections and `failed`; `release()` to their owners once a flush. Everything up to the queue happens within `accept`.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from typing import Self
+
+import structlog
+
+from headwater import times
+from headwater.config import Config
+from headwater.errors import Rejected
+from headwater.ids import ID_LENGTH, check_id, fresh, hashed
+from headwater.log import Log, NewEntry
+from headwater.message import Message, encode
+from headwater.metrics import Metrics
+from headwater.registry import Identity
+from headwater.times import believed
+from ingest.bounds import Bounds, check_size
+from ingest.contract import Owner, Payload, Receipt, Source
+from ingest.decoders.choice import NATIVE, by_payload
+from ingest.decoders.native import read
+from ingest.lanes import Lanes, Terms, Waiting
+from ingest.pressure import Pressure
+from ingest.recent import Recent
+from ingest.rejects import Rejects
+from ingest.routes import ASK_AGAIN, Route, Routes
+
+_log = structlog.get_logger()
+_entry = tuple.__new__  # a named tuple without its Python-level constructor
+_PUBLISH = 0.05
+
+
+class LogIntake:
+    """`ingest.contract.Intake` over a log. `async with` starts and stops its lanes.
+
+    `model_of`: the registry's model of a device, "" if it names none; asked about once a second and device.
+    `clock`: microseconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        config: Config,
+        metrics: Metrics,
+        model_of: Callable[[str], str],
+        clock: Callable[[], int] = times.now,
+    ) -> None:
+        limits = config.ingest
+        self._clock = clock
+        self._metrics = metrics
+        self._past = round(limits.past * times.SECOND)
+        self._future = round(limits.future * times.SECOND)
+        self._bounds = Bounds(limits)
+        self._recent = Recent(limits.duplicates)
+        self._pressure = Pressure(limits.waiting_messages, limits.waiting_size)
+        self._lanes = Lanes(
+            Terms(
+                log=log,
+                linger=limits.linger,
+                append_time=limits.append_time,
+                took=metrics.append_seconds,
+                remember=self._recent.add,
+                settle=self._settle,
+            )
+        )
+        self._routes = Routes(log, config, metrics, model_of, self._lanes)
+        self._rejects = Rejects(log, self._lanes, self._pressure, limits.kept_payload)
+        self._publishing = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._lanes.stop()
+        self._publish()
+
+    @property
+    def full(self) -> bool:
+        """Too much waits for the log: true from the configured limit up, until half of it is left."""
+        return self._pressure.full
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back once, soon after `full` has become false (soon, if it is)."""
+        self._pressure.when_relieved(callback)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until nothing waits for the log, at most so long."""
+        await self._pressure.until_idle(seconds)
+        self._publish()
+
+    def accept(
+        self, identity: Identity, source: Source, payloads: Sequence[bytes], receipt: Receipt, key: str = ""
+    ) -> None:
+        """See `Intake`. Beyond twice the configured limits of what may wait, all of it fails at once."""
+        route = self._routes.routes.get((identity, source)) or self._routes.open(identity, source)
+        route.transport.received += len(payloads)
+        if self._pressure.beyond:
+            route.fail(receipt, len(payloads))
+        elif route.family is NATIVE:
+            self._accept_native(route, payloads, receipt, key)
+        else:
+            self._accept_foreign(route, payloads, receipt, key)
+        self._pressure.look()
+        if not self._publishing:
+            self._publishing = True
+            asyncio.get_running_loop().call_later(_PUBLISH, self._publish)
+
+    def _accept_native(self, route: Route, payloads: Sequence[bytes], receipt: Receipt, key: str) -> None:
+        now = self._clock()
+        device, most, check, queue = route.device, route.most, self._bounds.check, self._queue
+        for index, data in enumerate(payloads):
+            message = None
+            try:
+                if len(data) > most:
+                    check_size(data, most)
+                message = read(data, device, now)
+                check(message)
+                if key and not message.id:
+                    message.id = _keyed(f"{key}.{index}" if len(payloads) > 1 else key)
+                queue(route, message, data, b"0", receipt)
+            except Rejected as error:
+                self._rejects.add(route, receipt, index, data, error, now, message)
+
+    def _accept_foreign(self, route: Route, payloads: Sequence[bytes], receipt: Receipt, key: str) -> None:
+        """Decoders that are not ours, and sources for which there is none."""
+        now = self._clock()
+        for index, data in enumerate(payloads):
+            try:
+                decoder, messages = self._decode(route, data, now)
+            except Rejected as error:
+                self._rejects.add(route, receipt, index, data, error, now)
+                continue
+            route.transport.received += len(messages) - 1
+            for n, message in enumerate(messages):
+                try:
+                    self._bounds.check_foreign(message)
+                    message.decoder = decoder
+                    message.raw = None if n else data  # once is enough to read it again
+                    if key and not message.id:
+                        parts = [key, *[str(index)] * (len(payloads) > 1), *[str(n)] * (len(messages) > 1)]
+                        message.id = _keyed(".".join(parts))
+                    self._queue(route, message, data, b"%d" % n, receipt)
+                except Rejected as error:
+                    self._rejects.add(route, receipt, index, data, error, now, message, again=n > 0)
+
+    def _decode(self, route: Route, data: bytes, received: int) -> tuple[str, Sequence[Message]]:
+        """The decoder's name and what it makes of the payload; `Rejected`, whatever it raises."""
+        check_size(data, route.most)
+        if route.refusal is not None:
+            raise Rejected(route.refusal.reason, route.refusal.detail)
+        family = route.family or by_payload(data, self._routes.model_of(route.device))
+        try:
+            return family.name, family.decode(Payload(data, route.source, received))
+        except Rejected:
+            raise
+        except Exception as error:  # noqa: BLE001  # a decoder is someone's code on anyone's bytes
+            _log.exception("a decoder failed", decoder=family.name, device=route.device)
+            raise Rejected("decoder_failed", f"{family.name} failed: {type(error).__name__}") from None
+
+    def _queue(self, route: Route, message: Message, data: bytes, number: bytes, receipt: Receipt) -> None:
+        """Check whose it is and what its model says, complete it, put it into its lane. Raises `Rejected`."""
+        device, received, at = message.device, message.received, message.at
+        known = self._routes.devices.get(device)
+        if known is None:
+            known = self._routes.meet(device, received)
+        elif not 0 <= received - known.asked < ASK_AGAIN:
+            self._routes.ask(known, received)
+        if route.allowed is not None and device not in route.allowed:
+            route.check_sender(device)
+        if known.check is not None:
+            known.check(message)
+        name = None
+        if message.id:
+            name = f"{device} {check_id(message.id)}"
+        elif at is not None or message.seq is not None:
+            message.id = own = hashed(known.key, data, number)
+            name = f"{device} {own}"
+        else:
+            message.id = fresh()
+        if name is not None and name in self._recent:
+            route.transport.duplicate += 1
+            receipt.accepted += 1
+            return
+        message.time, message.flag = believed(at, received, self._past, self._future)
+        if route.speaker != device:
+            message.via = route.speaker
+        value = encode(message)
+        lane = known.lane
+        if lane.stuck:
+            route.fail(receipt)
+            return
+        entry = _entry(NewEntry, (lane.partition, known.key, value))
+        lane.add(Waiting(entry, receipt, route.transport.accepted, name), len(value))
+        receipt.waiting += 1
+        receipt.accepted += 1
+        self._pressure.count += 1
+        self._pressure.size += len(value)
+
+    def _settle(self, durable: Sequence[Waiting], failed: Sequence[Waiting], size: int) -> None:
+        """Count a flush, tell the receipts, then the owners of those that wait for nothing more."""
+        for waiting in failed:
+            waiting.receipt.failed = True
+        for fate, count in Counter([waiting.fate for waiting in durable]).items():
+            fate.durable.inc(count)
+        for fate, count in Counter([waiting.fate for waiting in failed]).items():
+            fate.failed.inc(count)
+        owners = _served((*durable, *failed))
+        self._pressure.settled(len(durable) + len(failed), size)
+        self._publish()
+        for owner in owners:
+            try:
+                owner.release()
+            except Exception:  # noqa: BLE001  # the others are not to wait for ever
+                _log.exception("an owner of receipts failed")
+
+    def _publish(self) -> None:
+        """Hand the counts to the metrics."""
+        self._publishing = False
+        for transport in self._routes.transports.values():
+            transport.publish()
+        self._metrics.waiting.set(self._pressure.count)
+
+
+def _served(settled: Sequence[Waiting]) -> Collection[Owner]:
+    """Count these in their receipts; whose receipts wait for nothing more by that."""
+    owners: dict[int, Owner] = {}
+    for waiting in settled:
+        receipt = waiting.receipt
+        receipt.waiting -= 1
+        if not receipt.waiting:
+            owners[id(receipt.owner)] = receipt.owner
+    return owners.values()
+
+
+def _keyed(key: str) -> str:
+    """An Idempotency-Key as a message's id: verbatim where it can be one."""
+    return key if len(key) <= ID_LENGTH and key.isprintable() else hashed(key.encode("utf-8", "replace"))

@@ -1,0 +1,235 @@
+"""Lanes: one queue for each partition of the log, in order, with one append in flight.
+
+In: entries with their receipts, one at a time. Out: batches appended to the log, and each entry settled once: durable,
+or failed and the sender must send again. If an append fails or takes too long, everything queued behind it in its lane
+fails with it, so that nothing overtakes; other lanes go on.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+import msgspec
+import structlog
+from prometheus_client import Counter, Histogram
+
+from headwater import failpoints
+from headwater.errors import Unavailable
+from headwater.log import Log, NewEntry
+from ingest.contract import Receipt
+
+log = structlog.get_logger()
+
+BATCH_ENTRIES = 5_000
+BATCH_SIZE = 4 * 2**20
+
+
+class Fate(msgspec.Struct, gc=False, eq=False, frozen=True):
+    """Where entries are counted once they are settled; the same object for all that are counted alike."""
+
+    durable: Counter
+    failed: Counter
+
+
+class Waiting(msgspec.Struct, gc=False, eq=False):
+    """One entry that waits. `name`: what to remember once it is durable (device and id), or None."""
+
+    entry: NewEntry
+    receipt: Receipt
+    fate: Fate
+    name: str | None = None
+
+
+class Terms(msgspec.Struct, eq=False):
+    """What all lanes have in common. Seconds.
+
+    `remember`: takes the names of durable entries. `settle(durable, failed, size)`: called once a flush; `size` is the
+    bytes of all their values.
+    """
+
+    log: Log
+    linger: float
+    append_time: float
+    took: Histogram
+    remember: Callable[[Iterable[str]], None]
+    settle: Callable[[Sequence[Waiting], Sequence[Waiting], int], None]
+
+
+class Lane:
+    """One partition's queue. `run` is its life; `add` is called by the intake, never while `stuck`.
+
+    `stuck`: an append has exceeded its time and has not ended yet. A second one might overtake it, so none is begun:
+    what comes must fail at once. A lane that has stopped is stuck too.
+    """
+
+    def __init__(self, topic: str, partition: int, terms: Terms) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.stuck = False
+        self._terms = terms
+        self._took = terms.took.labels(topic)
+        self._queue: list[Waiting] = []
+        self._size = 0
+        self._wake = asyncio.Event()
+        self._failing = False
+
+    def add(self, waiting: Waiting, size: int) -> None:
+        """Queue it. `size`: bytes of its value."""
+        if not self._queue:
+            self._wake.set()
+        self._queue.append(waiting)
+        self._size += size
+
+    async def run(self) -> None:
+        """Append what comes until this is cancelled; what waits then has failed."""
+        try:
+            while True:
+                await self._wake.wait()
+                await asyncio.sleep(self._terms.linger)
+                while self._queue:
+                    await self._flush()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Take nothing more; what waits has failed."""
+        self.stuck = True
+        self._fail((), 0)
+
+    async def _flush(self) -> None:
+        batch, size = self._take()
+        append = asyncio.create_task(self._append([waiting.entry for waiting in batch]))
+        try:
+            await asyncio.wait((append,), timeout=self._terms.append_time)
+            if not append.done():
+                await self._outlast(append, batch, size)
+                return
+        except asyncio.CancelledError:
+            append.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait((append,), timeout=1)
+            if not self.stuck:
+                self._fail(batch, size)
+            raise
+        durable = _durable(append)
+        self._remember(batch[:durable])
+        if durable == len(batch):
+            self._terms.settle(batch, (), size)
+        else:
+            self._fail(batch, size, durable)
+
+    async def _append(self, entries: Sequence[NewEntry]) -> int:
+        """Append; how many of the first are durable. Never raises."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            results = await self._terms.log.append(self.topic, entries)
+            failpoints.passing("ingest.appended")
+            self._took.observe(loop.time() - began)
+        except Unavailable as error:
+            return self._failed(error)
+        except Exception as error:  # noqa: BLE001  # a lane that dies would take no message ever again
+            return self._failed(error)
+        durable = len(results)
+        if set(map(type, results)) != {int}:
+            durable = next((at for at, result in enumerate(results) if not isinstance(result, int)), durable)
+        if durable < len(entries):
+            return self._failed(results[durable] if durable < len(results) else None, durable)
+        if self._failing:
+            self._failing = False
+            log.info("the log takes appends again", topic=self.topic, partition=self.partition)
+        return durable
+
+    def _failed(self, why: object, durable: int = 0) -> int:
+        if not self._failing:
+            self._failing = True
+            log.error("appending failed; senders are told to send again", **self._name(), error=str(why))
+        return durable
+
+    async def _outlast(self, append: asyncio.Task[int], batch: Sequence[Waiting], size: int) -> None:
+        """Wait for an append that took too long: all that waits has failed by then. What it did is remembered."""
+        self.stuck = True
+        log.error(
+            "the log has not answered in time; senders are told to send again",
+            **self._name(),
+            seconds=self._terms.append_time,
+        )
+        self._fail(batch, size)
+        await asyncio.wait((append,))
+        self._remember(batch[: _durable(append)])
+        self.stuck = False
+        log.info("the log has answered at last", **self._name())
+
+    def _name(self) -> dict[str, object]:
+        return {"topic": self.topic, "partition": self.partition}
+
+    def _fail(self, batch: Sequence[Waiting], size: int, durable: int = 0) -> None:
+        """Settle a batch as failed from `durable` on, and everything behind it."""
+        rest, rest_size = self._take_all()
+        if batch or rest:
+            self._terms.settle(batch[:durable], [*batch[durable:], *rest], size + rest_size)
+
+    def _remember(self, batch: Sequence[Waiting]) -> None:
+        self._terms.remember([waiting.name for waiting in batch if waiting.name is not None])
+
+    def _take_all(self) -> tuple[Sequence[Waiting], int]:
+        taken, self._queue = self._queue, []
+        size, self._size = self._size, 0
+        self._wake.clear()
+        return taken, size
+
+    def _take(self) -> tuple[Sequence[Waiting], int]:
+        """The next batch and its bytes: everything, or as much as one append may have, but at least one entry."""
+        if len(self._queue) <= BATCH_ENTRIES and self._size <= BATCH_SIZE:
+            return self._take_all()
+        size = count = 0
+        for waiting in self._queue[:BATCH_ENTRIES]:
+            more = len(waiting.entry.value or b"")
+            if count and size + more > BATCH_SIZE:
+                break
+            size += more
+            count += 1
+        batch = self._queue[:count]
+        del self._queue[:count]
+        self._size -= size
+        return batch, size
+
+
+def _durable(append: asyncio.Task[int]) -> int:
+    return 0 if append.cancelled() else append.result()
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("a lane has ended; its messages are refused from now on", lane=task.get_name(), exc_info=error)
+
+
+class Lanes:
+    """All lanes, each made when it is first needed and running until `stop`."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopped = False
+
+    def lane(self, topic: str, partition: int) -> Lane:
+        """The lane of a partition. After `stop` it is one that takes nothing (`stuck`)."""
+        lane = self._lanes.get((topic, partition))
+        if lane is None:
+            lane = self._lanes[topic, partition] = Lane(topic, partition, self._terms)
+            lane.stuck = self._stopped
+            if not self._stopped:
+                task = asyncio.create_task(lane.run(), name=f"lane {topic}/{partition}")
+                task.add_done_callback(_ended)
+                self._tasks.append(task)
+        return lane
+
+    async def stop(self) -> None:
+        """End all lanes; what waits has failed."""
+        self._stopped = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for lane in self._lanes.values():
+            lane.close()  # a task that is cancelled before its first step does not do it itself

@@ -1,0 +1,29 @@
+"""The front door's memory of ids that are durably on the log, so that a device's retry is not logged again.
+
+In: names of messages after their append. Out: whether a name is among the last so many. A name is device and id.
+"""
+
+from collections.abc import Iterable
+
+
+class Recent:
+    """At most `limit` names, and at least the last half of that; 0 remembers nothing.
+
+    Two sets take turns, so that forgetting costs nothing a name: when the younger is full the older goes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._half = limit // 2
+        self._younger: set[str] = set()
+        self._older: set[str] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._younger or name in self._older
+
+    def add(self, names: Iterable[str]) -> None:
+        """Remember these; a batch is small against the limit, and may overrun it by its own length."""
+        if not self._half:
+            return
+        self._younger.update(names)
+        if len(self._younger) >= self._half:
+            self._older, self._younger = self._younger, set()

@@ -1,0 +1,90 @@
+"""Messages that were not valid: the receipt is told, and quarantine keeps a record, bounded in every part.
+
+In: a payload, where it came from, and why not. Out: a rejection in the receipt, an entry for the topic `rejected`.
+"""
+
+from hashlib import sha256
+
+from headwater.errors import Rejected
+from headwater.ids import fresh
+from headwater.log import REJECTED, Log, NewEntry, partition_for
+from headwater.message import Message, RejectedMessage, encode
+from ingest.contract import Receipt, Rejection
+from ingest.lanes import Lanes, Waiting
+from ingest.pressure import Pressure
+from ingest.routes import Route
+
+_TEXT = 512
+
+
+class Rejects:
+    """`kept`: at most so many bytes of a payload are kept."""
+
+    def __init__(self, log: Log, lanes: Lanes, pressure: Pressure, kept: int) -> None:
+        self._lanes = lanes
+        self._pressure = pressure
+        self._kept = kept
+        self._partitions = log.partitions(REJECTED)
+
+    def add(
+        self,
+        route: Route,
+        receipt: Receipt,
+        index: int,
+        data: bytes,
+        error: Rejected,
+        received: int,
+        message: Message | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
+        """The receipt waits for the record. Nothing is kept of a sender without a name.
+
+        `message`: what it decoded to, if it did; `again`: this payload has been kept already.
+        """
+        if receipt.rejections is None:
+            receipt.rejections = []
+        receipt.rejections.append(Rejection(index, error.reason, error.detail))
+        fate = route.transport.rejected(error.reason)
+        if not route.identity.name:
+            fate.durable.inc()
+            return
+        record = _record(route, data, error, received, message)
+        record.payload = b"" if again else data[: self._kept]
+        key = (record.device or record.peer).encode()
+        lane = self._lanes.lane(REJECTED, partition_for(key, self._partitions))
+        if lane.stuck:
+            route.fail(receipt)
+            return
+        entry = NewEntry(lane.partition, key, encode(record))
+        size = len(entry.value or b"")
+        lane.add(Waiting(entry, receipt, fate), size)
+        receipt.waiting += 1
+        self._pressure.count += 1
+        self._pressure.size += size
+
+
+def _record(route: Route, data: bytes, error: Rejected, received: int, message: Message | None) -> RejectedMessage:
+    """All of it but the payload. Its id is the message's own, where that is one: a retry is then the same record."""
+    source = route.source
+    device = message.device if message else source.device
+    own = message.id if message and error.reason != "bad_id" else ""
+    return RejectedMessage(
+        id=own or fresh(),
+        received=received,
+        reason=error.reason,
+        detail=_clean(error.detail),
+        via="" if route.speaker == device else _clean(route.speaker),
+        device=_clean(device),
+        transport=source.transport,
+        topic=_clean(source.topic),
+        peer=_clean(source.peer),
+        decoder=_clean(source.decoder),
+        size=len(data),
+        sha256=sha256(data).hexdigest(),
+    )
+
+
+def _clean(text: str) -> str:
+    """At most 512 characters, and none that UTF-8 has not."""
+    return text[:_TEXT].encode("utf-8", "replace").decode()

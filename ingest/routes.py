@@ -1,0 +1,157 @@
+"""What is known of a sender and of a device before a payload is looked at, so that it is worked out once.
+
+In: identity and source; a device's name. Out: a `Route` for everything that comes that way; a `Known` device with its
+lane and its model's check.
+"""
+
+from collections.abc import Callable
+
+from prometheus_client import Counter
+
+from headwater.config import Config
+from headwater.errors import Rejected
+from headwater.ids import check_device
+from headwater.log import MESSAGES, Log, partition_for
+from headwater.metrics import Metrics
+from headwater.registry import Identity
+from ingest.contract import Receipt, Source
+from ingest.decoders import Family
+from ingest.decoders.choice import by_source
+from ingest.lanes import Fate, Lane, Lanes
+from ingest.models import Check, Models
+
+_ROUTES = 32_768
+_DEVICES = 65_536
+_ALLOWED = 10_000
+ASK_AGAIN = 1_000_000
+"""Microseconds after which the registry may have given a device another model."""
+
+
+class Transport:
+    """One transport's counts: whole numbers, handed to the metrics once a flush."""
+
+    def __init__(self, name: str, metrics: Metrics) -> None:
+        self.name = name
+        self.received = 0
+        self.duplicate = 0
+        self.failed = metrics.failed.labels(name)
+        self.accepted = Fate(metrics.accepted.labels(name), self.failed)
+        self._received = metrics.received.labels(name)
+        self._duplicate = metrics.duplicate.labels(name)
+        self._rejected = metrics.rejected
+        self._by_reason: dict[str, Fate] = {}
+
+    def rejected(self, reason: str) -> Fate:
+        """Where a message rejected for this reason is counted."""
+        fate = self._by_reason.get(reason)
+        if fate is None:
+            fate = self._by_reason[reason] = Fate(self._rejected.labels(self.name, reason), self.failed)
+        return fate
+
+    def publish(self) -> None:
+        """Hand the counts over."""
+        for counter, count in ((self._received, self.received), (self._duplicate, self.duplicate)):
+            _count(counter, count)
+        self.received = self.duplicate = 0
+
+
+def _count(counter: Counter, count: int) -> None:
+    if count:
+        counter.inc(count)
+
+
+class Route:
+    """Everything about one identity and source. `family` None: the payload has to say; `refusal`: nothing will do.
+
+    `speaker`: what `via` is for devices other than that one. `allowed`: devices that it may send for, as far as known;
+    None: for all. `most`: bytes a payload may have.
+    """
+
+    __slots__ = ("allowed", "device", "family", "identity", "most", "refusal", "source", "speaker", "transport")
+
+    def __init__(self, identity: Identity, source: Source, transport: Transport, most: int) -> None:
+        self.identity = identity
+        self.source = source
+        self.transport = transport
+        self.most = most
+        self.device = source.device
+        self.speaker = identity.device or ("" if identity.trusted else identity.name)
+        everyone = identity.trusted or "ingest" in identity.roles or "admin" in identity.roles
+        self.allowed: set[str] | None = None if everyone else set()
+        self.refusal: Rejected | None = None
+        self.family: Family | None = None
+        try:
+            self.family = by_source(source)
+        except Rejected as refusal:
+            self.refusal = refusal
+
+    def fail(self, receipt: Receipt, count: int = 1) -> None:
+        """So many messages can't be taken now; the receipt says that the sender must send again."""
+        receipt.failed = True
+        self.transport.failed.inc(count)
+
+    def check_sender(self, device: str) -> None:
+        """Raise `Rejected("not_authorized")` unless this identity may send for the device."""
+        if not self.identity.may_send_for(device):
+            name = self.identity.name or "this sender"
+            raise Rejected("not_authorized", f"{name} may not send for {device}")
+        if self.allowed is not None:
+            if len(self.allowed) >= _ALLOWED:
+                self.allowed.clear()
+            self.allowed.add(device)
+
+
+class Known:
+    """A device whose name is good. `asked`: when the registry was last asked for its model, microseconds."""
+
+    __slots__ = ("asked", "check", "key", "lane", "name")
+
+    def __init__(self, name: str, key: bytes, lane: Lane) -> None:
+        self.name = name
+        self.key = key
+        self.lane = lane
+        self.check: Check | None = None
+        self.asked = 0
+
+
+class Routes:
+    """Routes and devices by what names them. Bounded: when a table is full it is emptied and fills again."""
+
+    def __init__(
+        self, log: Log, config: Config, metrics: Metrics, model_of: Callable[[str], str], lanes: Lanes
+    ) -> None:
+        self._config = config
+        self._metrics = metrics
+        self._models = Models(config.models, model_of)
+        self._lanes = lanes
+        self._partitions = log.partitions(MESSAGES)
+        self.model_of = self._models.name_for
+        self.transports: dict[str, Transport] = {}
+        self.routes: dict[tuple[Identity, Source], Route] = {}
+        self.devices: dict[str, Known] = {}
+
+    def open(self, identity: Identity, source: Source) -> Route:
+        """Make the route and keep it."""
+        if len(self.routes) >= _ROUTES:
+            self.routes.clear()
+        transport = self.transports.get(source.transport)
+        if transport is None:
+            transport = self.transports[source.transport] = Transport(source.transport, self._metrics)
+        most = self._config.mqtt.payload_size if source.transport == "mqtt" else self._config.http.message_size
+        route = self.routes[identity, source] = Route(identity, source, transport, most)
+        return route
+
+    def meet(self, name: str, now: int) -> Known:
+        """A device that is not in `devices`: check its name (`Rejected`), find its lane and model, keep it."""
+        key = check_device(name).encode()
+        if len(self.devices) >= _DEVICES:
+            self.devices.clear()
+        known = Known(name, key, self._lanes.lane(MESSAGES, partition_for(key, self._partitions)))
+        self.devices[name] = known
+        self.ask(known, now)
+        return known
+
+    def ask(self, known: Known, now: int) -> None:
+        """Look up the device's model again."""
+        known.check = self._models.check_for(known.name)
+        known.asked = now
