@@ -55,6 +55,19 @@ async def appending(log: SqliteLog, total: int) -> list[Result]:
     return results
 
 
+async def steady(log: SqliteLog, seconds: int = 4) -> Result:
+    """Calls of 200 at fixed times, 50,000 entries a second: what an append takes when the log is not saturated."""
+    lots = [entries_of(n, 200) for n in range(PARTITIONS)]
+    with measure("append, 200 a call, at 50,000/s") as result:
+        began = time.perf_counter()
+        calls: list[asyncio.Task[None]] = []
+        for call in range(seconds * 250):
+            await asyncio.sleep(max(0.0, began + call / 250 - time.perf_counter()))
+            calls.append(asyncio.create_task(append(log, result, lots[call % PARTITIONS], 1)))
+        await asyncio.gather(*calls)
+    return result
+
+
 async def backlog(log: SqliteLog) -> Result:
     """Read everything that was appended: from the file, since memory holds the newest 16 MiB."""
     waiting = sum(ends.next - ends.first for ends in (await log.ends(MESSAGES)).values())
@@ -94,7 +107,7 @@ async def keeping_up(log: SqliteLog, total: int) -> Result:
 async def main(folder: Path, total: int) -> bool:
     topics = [TopicSpec(MESSAGES, PARTITIONS), TopicSpec("fresh", PARTITIONS)]
     async with open_log(folder / "log.sqlite", topics) as log:
-        results = [*await appending(log, total), await backlog(log), await keeping_up(log, total)]
+        results = [*await appending(log, total), await steady(log), await backlog(log), await keeping_up(log, total)]
     return report(results, f"SQLite log, {PARTITIONS} partitions, 131-byte values, fsync on every commit")
 
 

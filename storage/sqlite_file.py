@@ -43,6 +43,11 @@ class SqliteFile:
         self._check_open()
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._snapshot, work)
 
+    async def fold(self) -> None:
+        """Bring what was committed from the write-ahead log into the file, as far as that disturbs nobody."""
+        self._check_open()
+        await asyncio.get_running_loop().run_in_executor(self._reader, self._fold)
+
     def _check_open(self) -> None:
         if self._closed:
             raise Unavailable(f"{self.path.name} is closed")
@@ -75,6 +80,13 @@ class SqliteFile:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"{self.path.name}: {error}") from error
+
+    def _fold(self) -> None:
+        try:
+            if self._read_from is not None:
+                self._read_from.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.OperationalError as error:
             raise Unavailable(f"{self.path.name}: {error}") from error
 

@@ -19,6 +19,7 @@ from headwater.log import Hooks, NewEntry, Offset, Subscription, TopicSpec
 from headwater.times import now
 from storage.process_lock import process_lock
 from storage.sqlite_file import open_sqlite
+from storage.sqlite_folder import LATEST
 from storage.sqlite_log_append import Appender
 from storage.sqlite_log_blocks import FORMAT, SCHEMA
 from storage.sqlite_log_group import Group
@@ -27,7 +28,7 @@ from storage.sqlite_log_reader import OwnReader
 from storage.sqlite_log_retention import GroupLag, Retention
 from storage.sqlite_log_state import LogState, load_state
 
-_PRAGMAS = ("page_size=8192", "secure_delete=OFF")
+_PRAGMAS = ("page_size=8192", "secure_delete=OFF", LATEST)
 _MOST_PARTITIONS = 2**15 - 1
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from headwater.errors import HeadwaterError, LogError, Unavailable
 from headwater.failpoints import passing
 from headwater.log import NewEntry, Offset, TopicPartition
+from storage.sqlite_folder import Folder
 from storage.sqlite_log_blocks import BLOCK_ENTRIES, BLOCK_SIZE, INSERT, Block
 from storage.sqlite_log_state import LogState, PartitionState
 
@@ -90,6 +91,7 @@ class Appender:
         self._waiting_entries = 0
         self._waiting_size = 0
         self._commits: list[_Commit] = []
+        self._folder = Folder(state.file)
         self._work = asyncio.Event()
         self._closed = False
         self._timer: asyncio.TimerHandle
@@ -128,6 +130,7 @@ class Appender:
         self._closed = True
         self._work.set()
         await asyncio.wait({self._task}, timeout=_PATIENCE)
+        await self._folder.close()
 
     def _admit(self, count: int, size: int) -> None:
         if self._closed:
@@ -219,6 +222,7 @@ class Appender:
     def _landed(self, blocks: Sequence[Block], appends: Sequence[_Append], commits: Sequence[_Commit]) -> None:
         for block in blocks:
             self._state.landed(block)
+        self._folder.wrote(sum(block.size for block in blocks))
         for call in commits:
             known = self._state.commits.setdefault(call.group, {})
             for at, after in call.positions.items():
