@@ -24,8 +24,10 @@ from tests.storage.factory import DEVICES, candidate, cut, highest, message, rec
 class Place(Protocol):
     """Where one store keeps its data, empty at first. Everything here may be called several times."""
 
-    topics: Sequence[str]
-    """What the store reads."""
+    @property
+    def topics(self) -> Sequence[str]:
+        """What the store reads."""
+        ...
 
     def open(self, log_id: str = "log-1") -> AbstractAsyncContextManager[Store]:
         """Open the store there; opened twice, the two are rivals."""

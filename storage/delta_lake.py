@@ -1,0 +1,149 @@
+"""The lake: every message, candidate and rejected message, as Delta tables of Parquet files, by day of arrival.
+
+In: batches of records, large ones (`config.Lake` says how large). Out: for each table one commit with the batch's rows
+and the ledger, after the files are on disk. The ledger is the table's Delta transactions, an app id for each
+`log id/topic/partition`, its version the highest position applied.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from deltalake.exceptions import DeltaError
+
+from headwater.errors import PartialWrite, Stale, Unavailable
+from headwater.failpoints import passing
+from storage.contract import Record
+from storage.lake_append import Append
+from storage.lake_batch import Batch
+from storage.lake_errors import as_unavailable, first_line
+from storage.lake_files import LakeFiles, open_files
+from storage.lake_log import TableLog
+from storage.lake_schema import OF_TOPIC, TABLES
+from storage.lake_snapshot import Snapshot
+
+T = TypeVar("T")
+_log = structlog.get_logger()
+
+
+class DeltaLake:
+    """Use `open_lake`. A `Store` for the topics messages, candidates and rejected.
+
+    All work is done in one thread of its own: a write that nobody waits for any more still ends before the next begins.
+    """
+
+    name = "lake"
+
+    def __init__(self, files: LakeFiles, log_id: str) -> None:
+        self._files = files
+        self._log_id = log_id
+        self._thread = ThreadPoolExecutor(1, "lake-write")
+        self._logs = {table.name: TableLog(files, table) for table in TABLES}
+        self._known: dict[str, Mapping[int, int]] = {}
+
+    async def write(self, batch: Sequence[Record]) -> None:
+        """See `Store.write`. `Stale`: a table was replaced by one that has less; begin again from its ledger."""
+        refused = await self._do(lambda: self._write(batch))
+        if refused:
+            raise PartialWrite(refused)
+
+    async def ledger(self, topic: str) -> Mapping[int, int]:
+        """See `Store.ledger`. A record of a topic with two tables is applied when both have it."""
+        return await self._do(lambda: self._ledger(topic))
+
+    async def ping(self) -> None:
+        """See `Store.ping`."""
+        await self._do(self._files.probe)
+
+    async def open(self) -> None:
+        """Make the tables that are not there yet."""
+        await self._do(lambda: [log.create() for log in self._logs.values()])
+
+    async def close(self) -> None:
+        """End what runs."""
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def _do(self, work: Callable[[], T]) -> T:
+        with as_unavailable():
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _ledger(self, topic: str) -> dict[int, int]:
+        ledgers = [self._look(self._logs[table.name]).ledger(self._log_id, topic) for table in OF_TOPIC[topic]]
+        everywhere = set(ledgers[0]).intersection(*ledgers)
+        return {partition: min(ledger[partition] for ledger in ledgers) for partition in sorted(everywhere)}
+
+    def _look(self, log: TableLog) -> Snapshot:
+        """The table now. A ledger that went back means that another table is in its place."""
+        name = log.table.name
+        found = log.latest()
+        if found is None:
+            raise Unavailable(f"the lake's table {name} is not there")
+        ledger = found.ledger(self._log_id, log.table.topic)
+        known, self._known[name] = self._known.get(name, {}), ledger
+        if any(ledger.get(partition, -1) < position for partition, position in known.items()):
+            raise Stale(f"the lake's table {name} was replaced by one that has less")
+        return found
+
+    def _write(self, records: Sequence[Record]) -> Mapping[int, str]:
+        batches = [Batch(topic, *found) for topic, found in _by_topic(records).items()]
+        appends = [
+            Append(self._files, self._logs[table.name], batch, self._log_id, self._look)
+            for batch in batches
+            for table in OF_TOPIC[batch.topic]
+        ]
+        try:
+            for append in appends:
+                append.prepare()
+        except BaseException:
+            for append in appends:
+                append.drop()
+            raise
+        passing("lake.files_written")
+        try:
+            for number, append in enumerate(appends, 1):
+                append.commit()
+                if number == 1 < len(appends):
+                    passing("lake.first_table")
+        except BaseException:
+            # The disk may have more than this process knows: look there before the next batch.
+            for log in self._logs.values():
+                log.forget()
+            raise
+        passing("lake.committed")
+        for append in appends:
+            _checkpoint(append.log)
+        return {index: reason for batch in batches for index, reason in batch.refused.items()}
+
+
+def _by_topic(records: Sequence[Record]) -> dict[str, tuple[list[Record], list[int]]]:
+    """Topic → its records, and where each stands among all."""
+    found: dict[str, tuple[list[Record], list[int]]] = {}
+    for index, record in enumerate(records):
+        own, indices = found.setdefault(record.topic, ([], []))
+        own.append(record)
+        indices.append(index)
+    return found
+
+
+def _checkpoint(log: TableLog) -> None:
+    """What was written is safe without it: if it fails, it is tried again after the next write."""
+    try:
+        log.checkpoint_if_due()
+    except (DeltaError, OSError) as error:
+        _log.warning("the lake's table opens slowly: no checkpoint", table=log.table.name, error=first_line(error))
+
+
+@asynccontextmanager
+async def open_lake(root: Path, log_id: str) -> AsyncGenerator[DeltaLake, None]:
+    """The lake in a folder: its tables are there above the yield, its thread has ended below it."""
+    async with open_files(root) as files:
+        lake = DeltaLake(files, log_id)
+        try:
+            await lake.open()
+            yield lake
+        finally:
+            await lake.close()

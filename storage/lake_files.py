@@ -1,0 +1,254 @@
+"""Where the lake's bytes are: the one place that knows it is a folder here. An S3 bucket is a second class like this.
+
+In: paths relative to the lake ("messages/day=2026-11-21/….parquet") and bytes. Out: durable files. All of it blocks,
+and raises `OSError`.
+"""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+from uuid import uuid4
+
+from deltalake import DeltaTable
+
+from storage.arrow import pa
+from storage.lake_errors import as_unavailable
+from storage.sqlite_file import sync_folder
+
+LOG = "_delta_log"
+LAST_CHECKPOINT = f"{LOG}/_last_checkpoint"
+_HIDDEN = ".tmp-"
+_SCRATCH = ".scratch"
+_LOCK = ".lock"
+_SURELY_LEFT = 3600.0
+"""Seconds: a hidden file of this age belongs to nobody that is still writing it."""
+
+
+class Listed(NamedTuple):
+    """A file: bytes, and when it was written, in seconds since 1970."""
+
+    path: str
+    size: int
+    modified: float
+
+
+class LakeFiles(Protocol):
+    """What the lake asks of a place to keep files. On return what was put is durable, its name included."""
+
+    scratch: Path
+    """A local folder of this process for what does not fit into memory; it goes when the process does."""
+
+    def put(self, path: str, data: memoryview | bytes) -> None:
+        """Write a file that nobody refers to yet."""
+        ...
+
+    def put_new(self, path: str, data: bytes) -> None:
+        """Write it whole unless it is there: then `FileExistsError`. Of several rivals one wins."""
+        ...
+
+    def adopt(self, path: str, local: Path) -> None:
+        """Move a file from the scratch folder to where it shall stay."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """All of it; `FileNotFoundError` if it is not there."""
+        ...
+
+    def source(self, path: str) -> AbstractContextManager[Any]:
+        """The file as pyarrow reads it, piece by piece."""
+        ...
+
+    def list(self, folder: str) -> Sequence[Listed]:
+        """The files of a folder, not those below it; none if there is no such folder."""
+        ...
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove those that are there."""
+        ...
+
+    def uri(self, path: str) -> str:
+        """What other engines call it."""
+        ...
+
+    def checkpoint(self, table: str) -> None:
+        """Sum the table's log up in a checkpoint, durably, so that opening it stays fast."""
+        ...
+
+    def probe(self) -> None:
+        """Raise `OSError` unless a file could be put now."""
+        ...
+
+
+class LocalFiles:
+    """The lake in a folder. Uses hard links for what must not overwrite, as `deltalake` does."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+        self._mine = f"{os.getpid()}-{uuid4().hex}"
+        self.scratch = self._root / _SCRATCH / self._mine
+        self._lock: int | None = None
+
+    def open(self) -> None:
+        """Make the folders; forget what processes have left here when they died."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        sync_folder(self._root.parent)
+        self._lock = _locked(self.scratch.with_suffix(".new"))
+        self.scratch.with_suffix(".new").rename(self.scratch.with_suffix(_LOCK))
+        for lock in self.scratch.parent.glob(f"*{_LOCK}"):
+            if lock.stem != self._mine and (handle := _locked(lock)) is not None:
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+                lock.unlink(missing_ok=True)
+                os.close(handle)
+        for left in self._root.glob(f"*/{LOG}/{_HIDDEN}*"):
+            with suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > _SURELY_LEFT:
+                    left.unlink()
+
+    def close(self) -> None:
+        """Leave nothing in the scratch folder."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        if self._lock is not None:
+            self.scratch.with_suffix(_LOCK).unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+
+    def put(self, path: str, data: memoryview | bytes) -> None:
+        """See `LakeFiles`."""
+        target = self._root / path
+        self._make(target.parent)
+        _write(target, data)
+        sync_folder(target.parent)
+
+    def put_new(self, path: str, data: bytes) -> None:
+        """See `LakeFiles`. The bytes are on disk before the name is, so a power cut leaves all of it or nothing."""
+        target = self._root / path
+        self._make(target.parent)
+        hidden = target.parent / f"{_HIDDEN}{uuid4().hex}"
+        try:
+            _write(hidden, data)
+            os.link(hidden, target)
+        finally:
+            hidden.unlink(missing_ok=True)
+        sync_folder(target.parent)
+
+    def adopt(self, path: str, local: Path) -> None:
+        """See `LakeFiles`."""
+        target = self._root / path
+        self._make(target.parent)
+        _sync(local)
+        local.rename(target)
+        sync_folder(target.parent)
+
+    def read(self, path: str) -> bytes:
+        """See `LakeFiles`."""
+        return (self._root / path).read_bytes()
+
+    def source(self, path: str) -> AbstractContextManager[Any]:
+        """See `LakeFiles`."""
+        return pa.OSFile(str(self._root / path))
+
+    def list(self, folder: str) -> Sequence[Listed]:
+        """See `LakeFiles`."""
+        found: list[Listed] = []
+        with suppress(FileNotFoundError), os.scandir(self._root / folder) as items:
+            for item in items:
+                if item.is_file():
+                    status = item.stat()
+                    found.append(Listed(f"{folder}/{item.name}", status.st_size, status.st_mtime))
+        return found
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """See `LakeFiles`."""
+        for path in paths:
+            (self._root / path).unlink(missing_ok=True)
+
+    def uri(self, path: str) -> str:
+        """See `LakeFiles`."""
+        return str(self._root / path)
+
+    def checkpoint(self, table: str) -> None:
+        """See `LakeFiles`. Made beside the log and moved there when it is on disk: `deltalake` does not sync."""
+        shadow = self.scratch / f"checkpoint-{uuid4().hex}"
+        log = self._root / table / LOG
+        try:
+            (shadow / LOG).mkdir(parents=True)
+            for item in log.iterdir():
+                if not item.name.startswith((".", "_")):
+                    os.link(item, shadow / LOG / item.name)
+            with suppress(FileNotFoundError):
+                shutil.copy(log / "_last_checkpoint", shadow / LOG)
+            before = {item.name for item in (shadow / LOG).iterdir()}
+            DeltaTable(shadow).create_checkpoint()
+            for made in (item for item in (shadow / LOG).iterdir() if item.name not in before):
+                self.adopt(f"{table}/{LOG}/{made.name}", made)
+            self.adopt(f"{table}/{LAST_CHECKPOINT}", shadow / LAST_CHECKPOINT)
+        finally:
+            shutil.rmtree(shadow, ignore_errors=True)
+
+    def probe(self) -> None:
+        """See `LakeFiles`."""
+        path = self.scratch / f"probe-{uuid4().hex}"
+        try:
+            _write(path, b"?" * 4096)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _make(self, folder: Path) -> None:
+        """Make the folder and those above it, each durably; but never a lake that has gone."""
+        if folder != self._root and not folder.is_dir():
+            self._make(folder.parent)
+            folder.mkdir(exist_ok=True)
+            sync_folder(folder.parent)
+
+
+@asynccontextmanager
+async def open_files(root: Path) -> AsyncGenerator[LocalFiles, None]:
+    """The lake's folder, made if need be; its scratch folder is gone below the yield. Raises `Unavailable`."""
+    files = LocalFiles(root)
+    try:
+        with as_unavailable():
+            await asyncio.to_thread(files.open)
+        yield files
+    finally:
+        await asyncio.to_thread(files.close)
+
+
+def _write(path: Path, data: memoryview | bytes) -> None:
+    """A new file, on disk; a file half written is removed."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(handle, left) :]
+        os.fsync(handle)
+    except OSError:
+        with suppress(OSError):
+            path.unlink()
+        raise
+    finally:
+        os.close(handle)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _locked(path: Path) -> int | None:
+    """An open handle that holds the file's lock until it is closed, or the process dies; None if another one has it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle

@@ -1,0 +1,167 @@
+"""A question to one table, answered by DuckDB over just the files that can hold the answer; one row an id.
+
+In: a table at one version, and a `Question`. Out: rows in the asked order, each (device, id) once. Files are opened in
+the order of their times until no other one can come before what was found; then doubles of what was found are looked
+for, so that neither grows with what the table holds.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from headwater.times import SECOND
+from storage.contract import Span
+from storage.lake_schema import Table
+from storage.lake_snapshot import DataFile
+
+_FILES = 32
+_SPARE = 16
+DOUBLES_WITHIN = 86_400 * SECOND
+"""A message timed by our clock has another time when it is sent again: its copies are looked for so far around."""
+
+
+Execute = Callable[[str, Sequence[Any]], list[Any]]
+"""SQL and its values → all rows. Raises when nobody waits for them any more."""
+
+
+class Question(NamedTuple):
+    """`order`: the columns that order rows, the first one a time stamp; `after`: their values, to go on behind.
+
+    `span` is of that time stamp. `where`: more conditions (SQL and its values). `select`: what the answer's rows have.
+    """
+
+    table: Table
+    select: str
+    device: str | None
+    span: Span
+    order: tuple[str, ...]
+    newest_first: bool
+    after: tuple[Any, ...] | None = None
+    where: tuple[tuple[str, Sequence[Any]], ...] = ()
+
+
+class Found(NamedTuple):
+    """A row: where it stands in the order (times in microseconds), what identifies it, and what was asked for."""
+
+    key: tuple[Any, ...]
+    device: str
+    id: str
+    place: tuple[int, int]
+    columns: Sequence[Any]
+
+
+class Answer:
+    """Answers one question. `folder`: what DuckDB calls the table's folder. For one thread."""
+
+    def __init__(self, execute: Execute, folder: str, files: Sequence[DataFile], question: Question) -> None:
+        self._execute = execute
+        self._folder = folder
+        self._question = question
+        self._files = files
+        newest = question.newest_first
+        able = [file for file in files if file.may_hold(question.device, question.span.start, question.span.end)]
+        self._able = sorted(able, key=lambda file: _bound(file, newest=newest), reverse=newest)
+
+    def rows(self, limit: int) -> list[Found]:
+        """At most `limit`, in the asked order."""
+        question, found = self._question, list[Found]()
+        after = question.after
+        while len(found) < limit:
+            asked = limit - len(found) + _SPARE
+            page = self._page(after, asked)
+            found += self._first_copies(page)
+            if len(page) < asked:
+                break
+            after = page[-1].key
+        return found[:limit]
+
+    def _page(self, after: tuple[Any, ...] | None, count: int) -> list[Found]:
+        """The next rows, doubles included."""
+        take = _FILES
+        while True:
+            page = self._query(self._able[:take], after, count)
+            left = self._able[take : take + 1]
+            if not left or (len(page) == count and self._beyond(left[0], page[-1].key[0])):
+                return page
+            take *= 4
+
+    def _beyond(self, file: DataFile, time: int) -> bool:
+        bound = _bound(file, newest=self._question.newest_first)
+        return bound < time if self._question.newest_first else bound > time
+
+    def _query(self, files: Sequence[DataFile], after: tuple[Any, ...] | None, count: int) -> list[Found]:
+        if not files:
+            return []
+        question = self._question
+        stamp = question.order[0]
+        conditions = list(question.where)
+        if question.device is not None:
+            conditions.append(("device = ?", [question.device]))
+        if question.span.start is not None:
+            conditions.append((f'"{stamp}" >= make_timestamptz(?)', [question.span.start]))
+        if question.span.end is not None:
+            conditions.append((f'"{stamp}" < make_timestamptz(?)', [question.span.end]))
+        if after is not None:
+            sign = "<" if question.newest_first else ">"
+            values = ", ".join("make_timestamptz(?)" if name in _STAMPS else "?" for name in question.order)
+            names = ", ".join(f'"{name}"' for name in question.order)
+            conditions.append((f'"{stamp}" {sign}= make_timestamptz(?)', [after[0]]))
+            conditions.append((f"({names}) {sign} ({values})", list(after)))
+        direction = "DESC" if question.newest_first else "ASC"
+        keys = ", ".join(f'epoch_us("{name}")' if name in _STAMPS else f'"{name}"' for name in question.order)
+        order = ", ".join(f'"{name}" {direction}' for name in question.order)
+        sql = (
+            f'SELECT device, id, "partition", "offset", {keys}, {question.select} '  # noqa: S608 -- our own words
+            f"FROM read_parquet(?) WHERE {_all(conditions)} ORDER BY {order} LIMIT {count:d}"
+        )
+        rows = self._execute(sql, [self._names(files), *_values(conditions)])
+        start, end = 4, 4 + len(question.order)
+        return [Found(row[start:end], row[0], row[1], (row[2], row[3]), row[end:]) for row in rows]
+
+    def _first_copies(self, page: Sequence[Found]) -> Iterator[Found]:
+        """Of each (device, id) the row that counts, if it is on the page."""
+        winners = self._winners(page) if page else {}
+        for row in page:
+            if winners.get((row.device, row.id), row.place) == row.place:
+                yield row
+
+    def _winners(self, page: Sequence[Found]) -> dict[tuple[str, str], tuple[int, int]]:
+        """For each (device, id) of the page that stands there more than once: the place of the row that counts."""
+        question = self._question
+        times = [row.key[0] for row in page]
+        low, high = min(times) - DOUBLES_WITHIN, max(times) + DOUBLES_WITHIN
+        files = [file for file in self._files if file.may_hold(question.device, low, high)]
+        stamp = question.order[0]
+        conditions: list[tuple[str, Sequence[Any]]] = [
+            ("id IN (SELECT unnest(?))", [[row.id for row in page]]),
+            (f'"{stamp}" BETWEEN make_timestamptz(?) AND make_timestamptz(?)', [low, high]),
+        ]
+        if question.device is not None:
+            conditions.append(("device = ?", [question.device]))
+        sql = (
+            f'SELECT device, id, "partition", "offset" FROM read_parquet(?) WHERE {_all(conditions)} '  # noqa: S608
+            f"QUALIFY row_number() OVER (PARTITION BY device, id ORDER BY {question.table.rank}) = 1 "
+            f"AND count(*) OVER (PARTITION BY device, id) > 1"
+        )
+        rows = self._execute(sql, [self._names(files), *_values(conditions)])
+        return {(device, id_): (partition, offset) for device, id_, partition, offset in rows}
+
+    def _names(self, files: Sequence[DataFile]) -> list[str]:
+        return [f"{self._folder}/{file.path}" for file in files]
+
+
+_STAMPS = {"time", "received"}
+
+
+def _bound(file: DataFile, *, newest: bool) -> float:
+    """The time that a file's rows cannot go beyond."""
+    if file.time is None:
+        return float("inf") if newest else float("-inf")
+    return file.time[1] if newest else file.time[0]
+
+
+def _all(conditions: Sequence[tuple[str, Sequence[Any]]]) -> str:
+    return " AND ".join(f"({sql})" for sql, _ in conditions) or "true"
+
+
+def _values(conditions: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+    return [value for _, values in conditions for value in values]
