@@ -98,8 +98,8 @@ class Subscription(Protocol):
         ...
 
 
-class Log(Protocol):
-    """Every wait has a limit; `Unavailable` (and `LogError` for an append) says: try again."""
+class ReadableLog(Protocol):
+    """A log as a reader without a group sees it. `Unavailable` says: try again."""
 
     @property
     def id(self) -> str:
@@ -108,16 +108,6 @@ class Log(Protocol):
 
     def partitions(self, topic: str) -> int:
         """How many partitions the topic was made with."""
-        ...
-
-    async def append(self, topic: str, entries: Sequence[NewEntry]) -> Sequence[Offset | LogError]:
-        """One result an entry, in order; an offset means durable. Entries of a partition keep their order."""
-        ...
-
-    def subscribe(
-        self, topics: Sequence[str], group: str, hooks: Hooks | None = None
-    ) -> AbstractAsyncContextManager[Subscription]:
-        """Join a group: its members share the partitions of the topics."""
         ...
 
     def read(
@@ -135,6 +125,20 @@ class Log(Protocol):
 
     async def committed(self, group: str, topic: str) -> Mapping[Partition, Offset]:
         """The next offset each partition of the group would start at; partitions never committed are left out."""
+        ...
+
+
+class Log(ReadableLog, Protocol):
+    """Every wait has a limit; `Unavailable` (and `LogError` for an append) says: try again."""
+
+    async def append(self, topic: str, entries: Sequence[NewEntry]) -> Sequence[Offset | LogError]:
+        """One result an entry, in order; an offset means durable. Entries of a partition keep their order."""
+        ...
+
+    def subscribe(
+        self, topics: Sequence[str], group: str, hooks: Hooks | None = None
+    ) -> AbstractAsyncContextManager[Subscription]:
+        """Join a group: its members share the partitions of the topics."""
         ...
 
     async def ping(self) -> None:

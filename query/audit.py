@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from headwater.log import CANDIDATES, MESSAGES, REJECTED, Log, Offsets
+from headwater.log import CANDIDATES, MESSAGES, REJECTED, Offsets, ReadableLog
 from headwater.message import Message, Number, decode_candidate, decode_message, decode_rejected
 from storage.contract import LakeReader, LiveReader, LiveValue
 
@@ -86,7 +86,7 @@ class LogContents(msgspec.Struct):
 class Audit:
     """`ledgers`: store name → its ledger, to wait for. Use `run`."""
 
-    def __init__(self, log: Log, lake: LakeReader, live: LiveReader, ledgers: Mapping[str, Ledger]) -> None:
+    def __init__(self, log: ReadableLog, lake: LakeReader, live: LiveReader, ledgers: Mapping[str, Ledger]) -> None:
         self._log = log
         self._lake = lake
         self._live = live

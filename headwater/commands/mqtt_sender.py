@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager, suppress
 
 import click
 
-from ingest.mqtt.packets import CONNACK, PUBACK, QOS_1, Connect, Disconnect, Publish, encode
+from ingest.mqtt.encoding import encode
+from ingest.mqtt.packets import CONNACK, PUBACK, QOS_1, Connect, Disconnect, Publish
 
 _WINDOW = 50
 _PATIENCE = 10.0

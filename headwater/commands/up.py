@@ -1,0 +1,90 @@
+"""`headwater up`: everything in one process, until Ctrl-C.
+
+In: the configuration, and where to listen. Out: one line with `ready`, how to send, ask and look; then silence.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from pathlib import Path
+
+import click
+import uvloop
+
+from headwater import logs
+from headwater.app import Addresses, running
+from headwater.commands.options import read_configuration
+from headwater.config import Config
+from headwater.errors import ConfigError, HeadwaterError
+
+_DEMO_SECONDS = 5.0
+
+
+@click.command()
+@click.option("--config", "file", envvar="HEADWATER_CONFIG", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A YAML file; ./config.yaml if there is one.")  # fmt: skip # noqa: E501
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The folder where everything is kept.")
+@click.option("--http", help="HOST:PORT for HTTP; 127.0.0.1:8080 unless configured.")
+@click.option("--mqtt", help="HOST:PORT for MQTT; 127.0.0.1:1883 unless configured.")
+@click.option("--demo", is_flag=True, help="Replay recorded traffic as well, through the front door.")
+def up(file: Path | None, data: Path | None, http: str | None, mqtt: str | None, demo: bool) -> None:
+    r"""Start everything in one process.
+
+    \b
+    headwater up
+    headwater up --demo
+    headwater up --data /var/lib/headwater --http 0.0.0.0:8080 --mqtt 0.0.0.0:1883
+    """
+    config = read_configuration(file, data=data, http__listen=http, mqtt__listen=mqtt)
+    logs.configure(config.logging)
+    gc.freeze()
+    try:
+        uvloop.run(_serve(config, demo=demo))
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+    except HeadwaterError as error:
+        raise click.ClickException(f"could not start: {error}") from None
+
+
+async def _serve(config: Config, *, demo: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running(config) as addresses:
+        _say(config, addresses)
+        player = await _play(addresses) if demo else None
+        await stop.wait()
+        if player is not None:
+            await _end(player)
+        click.echo("stopping: what is in hand is finished first …")
+    click.echo("stopped")
+
+
+def _say(config: Config, addresses: Addresses) -> None:
+    url = f"http://{addresses.http}"
+    click.echo(f"headwater ready: {url} (HTTP), mqtt://{addresses.mqtt} (MQTT), everything kept in {config.data}")
+    click.echo(f'  send   curl -d \'{{"device_id":7,"voltage":647,"temperature":110}}\' {url}/ingest')
+    click.echo(f"  ask    curl {url}/api/v1/devices/7/latest")
+    click.echo(f"  look   {url}/")
+    click.echo("  stop   Ctrl-C")
+    sys.stdout.flush()
+
+
+async def _play(addresses: Addresses) -> Process:
+    """The demo is a process of its own: it comes through the front door as devices do."""
+    command = [sys.executable, "-m", "headwater.cli", "replay", "--demo"]
+    options = ["--url", f"http://{addresses.http}", "--mqtt", addresses.mqtt]
+    return await asyncio.create_subprocess_exec(*command, *options, env=os.environ, start_new_session=True)
+
+
+async def _end(player: Process) -> None:
+    if player.returncode is None:
+        player.send_signal(signal.SIGINT)
+        try:
+            await asyncio.wait_for(player.wait(), _DEMO_SECONDS)
+        except TimeoutError:
+            player.kill()
+            await player.wait()
