@@ -70,7 +70,7 @@ class Directory:
     @asynccontextmanager
     async def following(self, log: Log, *, start_time: float = 60.0) -> AsyncGenerator[None, None]:
         """Read the registry to its present end, then apply each change at once. Raises `Unavailable` at start."""
-        follower = RegistryFollower(log, self.apply, self._caught_up, self._clock, self._check_every)
+        follower = RegistryFollower(log, self.apply, self.caught_up, self._clock, self._check_every)
         async with follower.running(start_time):
             yield
 
@@ -134,6 +134,10 @@ class Directory:
                 self._put(record)
                 self._tell(record.name)
 
+    def caught_up(self, when: float) -> None:
+        """Nothing that was on the log at `when` (by the clock) is missing."""
+        self._fresh = max(self._fresh, when)
+
     def _put(self, record: Record) -> None:
         key = (type(record), record.name)
         self._records[key] = record
@@ -171,9 +175,6 @@ class Directory:
     def _version(self, key: Key) -> int:
         record = self._records.get(key)
         return 0 if record is None else record.version
-
-    def _caught_up(self, when: float) -> None:
-        self._fresh = max(self._fresh, when)
 
 
 def changes_in(entries: Iterable[Entry]) -> list[Change]:
