@@ -1,0 +1,168 @@
+"""What all MQTT connections of an endpoint share.
+
+In: the parts that the endpoint was opened with. Out: one object that a connection asks for everything beyond itself:
+who is connected, who hears what, when to look at it again, when the intake takes more.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from headwater.config import Config
+from headwater.metrics import Metrics
+from headwater.registry import Identity
+from ingest.contract import Door, Intake, Receipt, Source
+from ingest.mqtt.deadlines import Deadlines, Expiring
+from ingest.mqtt.packets import Publish, Will
+from ingest.mqtt.reasons import ReasonCode
+from ingest.mqtt.router import Router
+from ingest.mqtt.sessions import Sessions
+from ingest.topics import source_for, unknown_source
+
+_TOLD = 100
+"""Connections beyond the limit that may be there at once, to get their CONNACK with "server busy"."""
+
+
+class Holding(Protocol):
+    """A connection with PUBLISHes that the intake would not take."""
+
+    def relieved(self) -> None:
+        """The intake takes more."""
+        ...
+
+
+class Connected(Protocol):
+    """A connection, as those see it who end all of them."""
+
+    def end(self, code: ReasonCode, detail: str) -> None:
+        """Tell the client why, where its version can be told, and close."""
+        ...
+
+    def stop(self) -> None:
+        """Take nothing more. What is with the intake is still acknowledged."""
+        ...
+
+    def abort(self) -> None:
+        """Close without a word."""
+        ...
+
+
+class PublishReceipt(Receipt):
+    """The receipt of PUBLISHes that came one behind the other with the same topic, properties and kind of QoS.
+
+    `answers`: for each its PUBACK or PUBREC, see `encoding.words`; empty with QoS 0. `publishes`: what to route once it
+    is durable; None while nobody listens.
+    """
+
+    __slots__ = ("answers", "publishes")
+
+    answers: list[int]
+    publishes: list[Publish] | None
+
+    def valid(self) -> list[Publish]:
+        """What to route: all of it that was not rejected."""
+        if self.publishes is None:
+            return []
+        if self.rejections is None:
+            return self.publishes
+        bad = {rejection.at for rejection in self.rejections}
+        return [publish for at, publish in enumerate(self.publishes) if at not in bad]
+
+
+class Broker:
+    """One for an endpoint. `held`: bytes of PUBLISHes that all connections together hold back."""
+
+    def __init__(
+        self, config: Config, intake: Intake, door: Door, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        self.config = config.mqtt
+        self.held_limit = config.ingest.waiting_size
+        self.patience = config.ingest.append_time
+        self.intake = intake
+        self.accept = intake.accept
+        self.door = door
+        self.metrics = metrics
+        self.clock = clock
+        self.sessions = Sessions()
+        self.router = Router(metrics, clock)
+        self.deadlines: Deadlines[Expiring] = Deadlines(clock())
+        self.connections: set[Connected] = set()
+        self.when_empty = asyncio.Event()
+        self.held = 0
+        self.stopping = False
+        self._open = metrics.connections.labels("mqtt")
+        self._holding: deque[Holding] = deque()
+        self._wills: list[PublishReceipt] = []
+
+    def opened(self, connection: Connected) -> bool:
+        """Keep it; False if there are far too many. A few too many are let in to be told so."""
+        if self.stopping or len(self.connections) >= self.config.connections + _TOLD:
+            return False
+        self.connections.add(connection)
+        self._open.inc()
+        return True
+
+    def gone(self, connection: Connected) -> None:
+        """Forget it."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+            self._open.dec()
+            if not self.connections:
+                self.when_empty.set()
+
+    def closed(self, reason: str) -> None:
+        """Count a connection that this side ended."""
+        self.metrics.mqtt_closed.labels(reason).inc()
+
+    def revoke(self, identity: str) -> None:
+        """A credential or right has changed: whoever came in by it must come in anew."""
+        for session in self.sessions.of(identity):
+            session.line.end(ReasonCode.NOT_AUTHORIZED, "credentials or rights have changed")
+
+    def when_relieved(self, connection: Holding) -> None:
+        """Call its `relieved` when the intake takes more; in the order in which they asked."""
+        self._holding.append(connection)
+        if len(self._holding) == 1:
+            self.intake.when_relieved(self._relieved)
+
+    def _relieved(self) -> None:
+        for _ in range(len(self._holding)):
+            if self.intake.full:
+                self.intake.when_relieved(self._relieved)
+                return
+            self._holding.popleft().relieved()
+        if self._holding:
+            self.intake.when_relieved(self._relieved)
+
+    def publish_will(self, will: Will, identity: Identity, peer: str) -> None:
+        """Take the will of a client that went without a word, as a message like any other; nobody waits for it."""
+        receipt = PublishReceipt(self)
+        receipt.answers = []
+        publish = Publish(will.topic, will.payload, will.qos << 1, 0, will.properties)
+        receipt.publishes = [publish] if len(self.router.subscriptions) else None
+        self._wills.append(receipt)
+        self.accept(identity, source_of(publish, peer), (will.payload,), receipt)
+        self.release()
+
+    def release(self) -> None:
+        """Wills that are durable go to whoever listens. `ingest.contract.Owner`."""
+        waiting, settled = [], []
+        for receipt in self._wills:
+            (waiting if receipt.waiting else settled).append(receipt)
+        self._wills = waiting
+        for receipt in settled:
+            if not receipt.failed:
+                for publish in receipt.valid():
+                    self.router.route(publish)
+
+
+def source_of(publish: Publish, peer: str) -> Source:
+    """Where a PUBLISH comes from, for the intake; a topic that no decoder knows is the intake's to reject."""
+    source = source_for(publish.topic, peer) or unknown_source(publish.topic, peer)
+    content_type = publish.properties.content_type
+    if content_type is None:
+        return source
+    return Source(
+        source.transport, source.topic, source.device, source.decoder, content_type=content_type, peer=source.peer
+    )

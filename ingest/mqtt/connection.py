@@ -1,0 +1,325 @@
+"""One MQTT connection: how it begins, which part gets which packet, and how it ends.
+
+In: bytes from a transport. Out: packets handed to the parts that know them (`terms`, `inbound`, `outbox`,
+`subscribing`), and every ending with its reason told to the client where its version can be told. There is no task a
+connection: the broker's one timer calls `expired`.
+"""
+
+import asyncio
+from enum import IntEnum
+from typing import Final, cast
+
+from headwater.errors import Refused
+from headwater.registry import Identity
+from ingest.mqtt import encoding, subscribing
+from ingest.mqtt.broker import Broker
+from ingest.mqtt.inbound import Inbound
+from ingest.mqtt.outbox import Outbox
+from ingest.mqtt.packets import (
+    Auth,
+    Connect,
+    Disconnect,
+    Packet,
+    Pingreq,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Subscribe,
+    Unsubscribe,
+    Will,
+)
+from ingest.mqtt.properties import Properties
+from ingest.mqtt.reader import Reader
+from ingest.mqtt.reasons import OF_REFUSAL, MalformedPacket, ReasonCode
+from ingest.mqtt.sessions import Session
+from ingest.mqtt.stream import Stream
+from ingest.mqtt.terms import ALIASES, Terms, accepted, agree, packet_limit, refused
+
+LINGER = 2.0
+"""Seconds that a client has to read why it is closed, and to close its side."""
+
+_PINGRESP: Final = b"\xd0\0"
+
+_UNANSWERED: Final = frozenset(
+    {
+        ReasonCode.MALFORMED_PACKET,
+        ReasonCode.PROTOCOL_ERROR,
+        ReasonCode.PACKET_TOO_LARGE,
+        ReasonCode.TOPIC_NAME_INVALID,
+    }
+)
+"""A 3.1.1 CONNECT that is wrong in one of these ways gets no CONNACK: the standard asks to close, and no more."""
+
+
+class State(IntEnum):
+    """Where a connection is in its life; it only ever goes forward."""
+
+    NEW = 0  # CONNECT has not come
+    LIVE = 1
+    LEAVING = 2  # the client has said DISCONNECT, and what it sent before is not yet all with the intake
+    OVER = 3  # what still comes is not looked at
+
+
+class _Client:
+    """What there is from the CONNECT on."""
+
+    __slots__ = ("inbound", "session", "terms", "will")
+
+    def __init__(self, agreed: Terms, session: Session, inbound: Inbound, will: Will | None) -> None:
+        self.terms = agreed
+        self.session = session
+        self.inbound = inbound
+        self.will = will
+
+
+class Connection(asyncio.Protocol):
+    """Made by the server for each transport. What other parts call on it: `Connected`, `Line`, `Wire`, `Expiring`."""
+
+    __slots__ = ("_broker", "_client", "_heard", "_reader", "_state", "_stream", "deadline")
+
+    _stream: Stream
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._reader = Reader(packet_limit(broker.config), broker.config.payload_size, ALIASES)
+        self._state = State.NEW
+        self._client: _Client | None = None
+        self._heard = 0.0
+        self.deadline = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        broker = self._broker
+        self._stream = Stream(
+            cast("asyncio.Transport", transport), broker.config.write_buffer, broker.router, self._too_slow
+        )
+        self._heard = broker.clock()
+        broker.deadlines.set(self, self._heard + broker.config.connect_time)
+        if not broker.opened(self):
+            self.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._state > State.LIVE:
+            return
+        self._heard = self._broker.clock()
+        publishes: list[Publish] = []
+        for packet in self._reader.feed(data):
+            if type(packet) is Publish:
+                publishes.append(packet)
+                continue
+            if publishes:
+                self._take(publishes)
+                publishes = []
+            if self._state > State.LIVE:
+                return
+            if self._client is not None:
+                self._handle(packet, self._client)
+            elif type(packet) is Connect:
+                self._connect(packet)
+        if publishes:
+            self._take(publishes)
+        if self._reader.broken is not None:
+            self._refuse(self._reader.broken)
+
+    def _take(self, publishes: list[Publish]) -> None:
+        if self._client is not None:
+            self._client.inbound.take(publishes)
+
+    def _handle(self, packet: Packet, client: _Client) -> None:
+        outbox, version = client.session.outbox, client.terms.version
+        match packet:
+            case Pingreq():
+                self._stream.write(_PINGRESP)
+            case Puback() | Pubcomp():
+                outbox.acknowledged(packet.packet_id)
+            case Pubrec() if packet.code < ReasonCode.UNSPECIFIED_ERROR:
+                outbox.received(packet.packet_id)
+            case Pubrec():
+                outbox.acknowledged(packet.packet_id)
+            case Pubrel():
+                client.inbound.released(packet.packet_id)
+            case Subscribe():
+                most = self._broker.config.subscriptions
+                answer = subscribing.subscribe(packet, client.session, self._broker.router, most)
+                self._stream.write(encoding.encode(answer, version))
+            case Unsubscribe():
+                done = subscribing.unsubscribe(packet, client.session, self._broker.router, version)
+                self._stream.write(encoding.encode(done, version))
+            case Disconnect():
+                self._disconnect(packet, client)
+            case Auth():
+                self.end(ReasonCode.PROTOCOL_ERROR, "there is no enhanced authentication")
+            case _:  # the reader lets nothing else through
+                self.end(ReasonCode.PROTOCOL_ERROR, "a client does not send this")
+
+    # How it begins.
+
+    def _connect(self, packet: Connect) -> None:
+        broker, stream = self._broker, self._stream
+        try:
+            agreed = agree(packet, broker.config, len(broker.sessions))
+            identity = self._identify(packet)
+        except MalformedPacket as error:
+            self._refuse(error)
+            return
+        older = broker.sessions.get(identity.name, agreed.client_id)
+        if older is not None:
+            older.line.end(ReasonCode.SESSION_TAKEN_OVER, "the client identifier has connected again")
+        outbox = Outbox(
+            agreed.version, agreed.window, agreed.packet_limit, stream.send, broker.clock, broker.router.tally
+        )
+        outbox.blocked = stream.blocked
+        session = Session(agreed.client_id, identity, self, outbox)
+        broker.sessions.add(session)
+        self._client = _Client(agreed, session, Inbound(broker, self, session, agreed, stream.peer), packet.will)
+        self._state = State.LIVE
+        broker.deadlines.set(self, self._heard + 1.5 * agreed.keep_alive)
+        stream.write(encoding.encode(accepted(agreed, packet, broker.config), agreed.version))
+
+    def _identify(self, packet: Connect) -> Identity:
+        """Who this is. Raises `MalformedPacket` with the code that the CONNACK then says."""
+        try:
+            secret = (packet.password or b"").decode()
+        except UnicodeDecodeError:
+            raise MalformedPacket(ReasonCode.BAD_USER_NAME_OR_PASSWORD, "the password is not UTF-8") from None
+        try:
+            return self._broker.door.identify(packet.username or "", secret, loopback=self._stream.loopback)
+        except Refused as error:
+            self._broker.metrics.refused.labels("mqtt", error.reason).inc()
+            raise MalformedPacket(OF_REFUSAL[error.reason], error.detail) from None
+
+    # How it ends.
+
+    def _refuse(self, error: MalformedPacket) -> None:
+        """Answer what cannot be read or is not allowed, and close."""
+        version = self._reader.version
+        if self._state is not State.NEW:
+            self.end(error.code, error.detail)
+            return
+        answers = version == 5 or (version == 4 and error.code not in _UNANSWERED)
+        last_word = encoding.encode(refused(error.code, error.detail), version) if answers else b""
+        self._close(error.code.name.lower(), last_word)
+
+    def end(self, code: ReasonCode, detail: str) -> None:
+        """Tell the client why, where its version can be told, and close. It ends only once."""
+        client = self._client
+        last_word = b""
+        if client is not None and client.terms.version == 5 and self._state is State.LIVE:
+            last_word = encoding.encode(Disconnect(code, Properties(reason_string=detail)), 5)
+            if len(last_word) > client.terms.packet_limit:
+                last_word = encoding.encode(Disconnect(code), 5)
+        self._close(code.name.lower(), last_word)
+
+    def _close(self, reason: str, last_word: bytes) -> None:
+        if self._client is not None:
+            self._client.inbound.abandon()
+        if self._state is State.OVER:
+            return
+        self._state = State.OVER
+        self._broker.closed(reason)
+        if self._stream.linger(last_word):
+            self._broker.deadlines.set(self, self._broker.clock() + LINGER)
+        self._forget(will=True)
+
+    def _disconnect(self, packet: Disconnect, client: _Client) -> None:
+        if packet.properties.session_expiry_interval and not client.terms.lasting:
+            self.end(ReasonCode.PROTOCOL_ERROR, "a session that was to end with its connection cannot be made to last")
+            return
+        self._state = State.LEAVING
+        self._forget(will=packet.code is not ReasonCode.SUCCESS)
+        if client.inbound.holds:
+            self._broker.deadlines.set(self, self._broker.clock() + 2 * self._broker.patience)
+        else:
+            self._stream.close()
+
+    def emptied(self) -> None:
+        """Nothing that came is held back: a client that is leaving may go."""
+        if self._state is State.LEAVING:
+            self._stream.close()
+
+    def abort(self) -> None:
+        """Close without a word."""
+        self._state = State.OVER
+        self._stream.abort()
+
+    def _too_slow(self) -> None:
+        self._broker.closed("slow")
+        self.abort()
+
+    def _forget(self, *, will: bool) -> None:
+        """End the session; its will is published, or not. Does so once."""
+        client = self._client
+        if client is None or not self._broker.sessions.remove(client.session):
+            return
+        subscribing.unsubscribe_all(client.session, self._broker.router)
+        if will:
+            self._publish_will(client)
+
+    def _publish_will(self, client: _Client) -> None:
+        will, client.will = client.will, None
+        if will is not None:
+            self._broker.publish_will(will, client.session.identity, self._stream.peer)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  lost is lost
+        self._stream.lost()
+        if self._client is not None and self._state is not State.LEAVING:
+            self._client.inbound.abandon()
+            self._state = State.OVER
+        self._forget(will=True)
+        self._broker.deadlines.clear(self)
+        self._broker.gone(self)
+
+    def stop(self) -> None:
+        """Take nothing more. What is with the intake is still acknowledged; `end` comes later."""
+        if self._client is None or self._state is not State.LIVE:
+            self.end(ReasonCode.SERVER_SHUTTING_DOWN, "")
+            return
+        self._stream.pause()
+        self._client.inbound.drop()
+        self._publish_will(self._client)
+
+    def expired(self, now: float) -> None:
+        """The moment set has come: for CONNECT to be there, for the keep alive, for the client to be gone."""
+        client = self._client
+        if client is not None and self._state is State.LIVE:
+            patience = 1.5 * client.terms.keep_alive
+            if self._stream.paused:  # it may be pinging, and we would not know
+                self._heard = now
+            if self._heard + patience <= now:
+                self.end(ReasonCode.KEEP_ALIVE_TIMEOUT, f"nothing came for {patience:g} seconds")
+            else:
+                self._broker.deadlines.set(self, self._heard + patience)
+            return
+        if client is not None:
+            client.inbound.abandon()
+        if self._state is State.NEW:
+            self._broker.closed("connect_time")
+        self.abort()
+
+    # What `inbound` and the transport ask for.
+
+    def write(self, data: bytes) -> None:
+        """Write now."""
+        self._stream.write(data)
+
+    def pause(self) -> None:
+        """Stop reading the socket."""
+        self._stream.pause()
+
+    def resume(self) -> None:
+        """Read it again; until now the client could not be heard."""
+        if self._stream.paused:
+            self._heard = self._broker.clock()
+            self._stream.resume()
+
+    def pause_writing(self) -> None:
+        self._stream.blocked = True
+        if self._client is not None:
+            self._client.session.outbox.blocked = True
+
+    def resume_writing(self) -> None:
+        self._stream.blocked = False
+        if self._client is not None:
+            self._client.session.outbox.blocked = False
+            self._client.session.outbox.pump()

@@ -1,0 +1,159 @@
+"""What goes out to one client: QoS 0 at once or not at all, QoS 1 and 2 through a window and a bounded queue behind it.
+
+In: messages to deliver, and the client's acknowledgements. Out: PUBLISH and PUBREL packets, in the order of delivery.
+Source: OASIS MQTT 5.0, sections 4.3, 4.4, 4.6 and 4.9.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from ingest.mqtt import encoding
+from ingest.mqtt.packets import Publish, Pubrel
+from ingest.mqtt.properties import NONE, Properties
+from ingest.mqtt.reasons import ReasonCode
+
+QUEUED, QUEUED_SIZE = 1000, 2**20
+"""Messages, and bytes of payload, that may wait for a client that is slow to acknowledge; beyond, it is closed."""
+
+
+class Tally:
+    """What became of deliveries since it was last looked at."""
+
+    __slots__ = ("delivered", "expired", "slow", "too_large")
+
+    def __init__(self) -> None:
+        self.delivered = self.expired = self.slow = self.too_large = 0
+
+
+class Outgoing:
+    """One message on its way to any number of clients. `expires`: by the endpoint's clock, None for never."""
+
+    __slots__ = ("_parts", "expires", "payload", "properties", "qos", "topic")
+
+    def __init__(self, publish: Publish, now: float) -> None:
+        """Take what a PUBLISH hands on: the topic alias, for example, is between its sender and us."""
+        self.topic = publish.topic
+        self.payload = publish.payload
+        self.qos = publish.qos
+        self.properties = given = publish.properties
+        self.expires: float | None = None
+        if given is not NONE:
+            if given.message_expiry_interval is not None:
+                self.expires = now + given.message_expiry_interval
+            if given.topic_alias is not None or given.message_expiry_interval is not None:
+                self.properties = msgspec.structs.replace(given, topic_alias=None, message_expiry_interval=None)
+        self._parts: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+
+    def parts(self, version: int, qos: int, identifiers: tuple[int, ...], now: float) -> tuple[bytes, bytes]:
+        """The packet, before and behind the packet id; made once for all clients that get the same."""
+        if version == 5 and (identifiers or self.expires is not None):
+            left = None if self.expires is None else max(1, round(self.expires - now))
+            given = msgspec.structs.replace(
+                self.properties, subscription_identifiers=identifiers, message_expiry_interval=left
+            )
+            return self._encoded(version, qos, given)
+        found = self._parts.get((version, qos))
+        if found is None:
+            found = self._parts[version, qos] = self._encoded(version, qos, self.properties)
+        return found
+
+    def _encoded(self, version: int, qos: int, properties: Properties) -> tuple[bytes, bytes]:
+        return encoding.publish_parts(Publish(self.topic, self.payload, qos << 1, 0, properties), version)
+
+
+class Outbox:
+    """`send` puts a packet on its way. `blocked`: the client does not read; set by whoever sees that."""
+
+    __slots__ = (
+        "_clock", "_flight", "_last_id", "_packet_limit", "_queue", "_queue_size", "_send", "_tally", "_version",
+        "_window", "blocked",
+    )  # fmt: skip
+
+    def __init__(
+        self, version: int, window: int, packet_limit: int, send: Callable[[bytes], None],
+        clock: Callable[[], float], tally: Tally,
+    ) -> None:  # fmt: skip
+        self._version = version
+        self._window = window
+        self._packet_limit = packet_limit
+        self._send = send
+        self._clock = clock
+        self._tally = tally
+        self._last_id = 0
+        self._flight: dict[int, bool] = {}  # packet id → True once a PUBREC has come
+        self._queue: deque[tuple[Outgoing, int, tuple[int, ...]]] | None = None  # made when needed: most have none
+        self._queue_size = 0
+        self.blocked = False
+
+    @property
+    def in_flight(self) -> int:
+        """QoS 1 and 2 messages sent and not acknowledged to the end."""
+        return len(self._flight)
+
+    def put(self, message: Outgoing, qos: int, identifiers: tuple[int, ...] = ()) -> bool:
+        """Deliver it, now or later. False: the queue is over its bound, and this client cannot be helped."""
+        if qos == 0:
+            if self.blocked:
+                self._tally.slow += 1
+            else:
+                self._transmit(message, 0, identifiers)
+            return True
+        if self._may_send() and not self._queue:
+            self._transmit(message, qos, identifiers)
+            return True
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append((message, qos, identifiers))
+        self._queue_size += len(message.payload)
+        return len(self._queue) <= QUEUED and self._queue_size <= QUEUED_SIZE
+
+    def acknowledged(self, packet_id: int) -> None:
+        """PUBACK or PUBCOMP, or a PUBREC that says no: the message is done. An id that is not known is let pass."""
+        if self._flight.pop(packet_id, None) is not None:
+            self.pump()
+
+    def received(self, packet_id: int) -> None:
+        """PUBREC: the client has a QoS 2 message; let it go."""
+        if packet_id in self._flight:
+            self._flight[packet_id] = True
+            self._send(encoding.encode(Pubrel(packet_id), self._version))
+        else:
+            code = ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
+            self._send(encoding.encode(Pubrel(packet_id, code), self._version))
+
+    def pump(self) -> None:
+        """Send what waits, as far as the client takes it."""
+        while self._queue and self._may_send():
+            message, qos, identifiers = self._queue.popleft()
+            self._queue_size -= len(message.payload)
+            self._transmit(message, qos, identifiers)
+
+    def _may_send(self) -> bool:
+        return len(self._flight) < self._window and not self.blocked
+
+    def _transmit(self, message: Outgoing, qos: int, identifiers: tuple[int, ...]) -> None:
+        now = self._clock()
+        if message.expires is not None and message.expires <= now:
+            self._tally.expired += 1
+            return
+        head, tail = message.parts(self._version, qos, identifiers, now)
+        if len(head) + len(tail) + 2 > self._packet_limit:
+            self._tally.too_large += 1
+            return
+        self._tally.delivered += 1
+        if qos == 0:
+            self._send(head + tail)
+            return
+        packet_id = self._next_id()
+        self._flight[packet_id] = False
+        self._send(b"".join((head, packet_id.to_bytes(2, "big"), tail)))
+
+    def _next_id(self) -> int:
+        """An id that is not in flight; there always is one, because the window is smaller than their number."""
+        packet_id = self._last_id % 65_535 + 1
+        while packet_id in self._flight:
+            packet_id = packet_id % 65_535 + 1
+        self._last_id = packet_id
+        return packet_id

@@ -1,0 +1,134 @@
+"""The MQTT endpoint: listens, keeps the one timer, and stops in order.
+
+In: configuration, intake, door. Out: an `MqttServer` that serves until the block ends.
+
+Stopping: `stop_accepting` (no new connections, no new messages; clients are still acknowledged), the intake drains,
+`close` (those left are told DISCONNECT 0x8B). MQTT 3.1.1 and 5, clean sessions, QoS 0 to 2, wills. Not retained
+messages, lasting sessions and shared subscriptions: CONNACK says so to version 5.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from headwater.config import Config
+from headwater.errors import Rejected
+from headwater.metrics import Metrics
+from ingest.contract import Door, Intake
+from ingest.listening import listen
+from ingest.mqtt import topics
+from ingest.mqtt.broker import Broker
+from ingest.mqtt.connection import LINGER, Connection
+from ingest.mqtt.packets import Publish
+from ingest.mqtt.properties import NONE, Properties
+from ingest.mqtt.reasons import MalformedPacket, ReasonCode
+
+BACKLOG = 2048
+_SWEEP = 1.0
+"""Seconds between two looks at whose time is up."""
+
+log = structlog.get_logger()
+
+
+class MqttServer:
+    """`address`: HOST:PORT as listened on, with the real port. `clock`: seconds, monotonic, above 0."""
+
+    def __init__(
+        self, config: Config, intake: Intake, door: Door, metrics: Metrics, *, listen: str, clock: Callable[[], float]
+    ) -> None:
+        self.address = listen
+        self._broker = Broker(config, intake, door, metrics, clock)
+        self._clock = clock
+        self._listeners: list[asyncio.Server] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._unwatch = door.watch(self._broker.revoke)
+
+    @property
+    def port(self) -> int:
+        """The port of `address`."""
+        return int(self.address.rpartition(":")[2])
+
+    async def start(self) -> None:
+        """Listen; raises `ConfigError` if the address cannot be had."""
+        sockets, self.address = listen(self.address, "mqtt.listen")
+        loop = asyncio.get_running_loop()
+        for bound in sockets:
+            self._listeners.append(await loop.create_server(self._protocol, sock=bound, backlog=BACKLOG))
+        self._timer = loop.call_later(_SWEEP, self._tick)
+
+    def publish(self, topic: str, payload: bytes, qos: int = 1, properties: Properties = NONE) -> int:
+        """Send a message to everyone subscribed to `topic` now; returns how many they are.
+
+        Raises `Rejected("bad_topic")`. It does not go to the log: that is the caller's to do, before.
+        """
+        try:
+            topics.check_name(topic)
+        except MalformedPacket as error:
+            raise Rejected("bad_topic", error.detail) from None
+        return self._broker.router.route(Publish(topic, payload, qos << 1, 0, properties))
+
+    def sweep(self) -> None:
+        """Look at everyone whose time is up: keep alive, CONNECT that does not come, clients that do not go."""
+        self._broker.deadlines.sweep(self._clock())
+
+    def stop_accepting(self) -> None:
+        """No new connections, no new messages; what is with the intake is still acknowledged."""
+        if self._broker.stopping:
+            return
+        self._broker.stopping = True
+        for listener in self._listeners:
+            listener.close()
+        for connection in list(self._broker.connections):
+            connection.stop()
+
+    async def close(self) -> None:
+        """Tell everyone that this is the end, and wait for them to go, `LINGER` seconds at most."""
+        self.stop_accepting()
+        self._unwatch()
+        if self._timer is not None:
+            self._timer.cancel()
+        for connection in list(self._broker.connections):
+            connection.end(ReasonCode.SERVER_SHUTTING_DOWN, "")
+        await self._emptied()
+        for connection in list(self._broker.connections):
+            connection.abort()
+        await self._emptied()
+        self._broker.router.count()
+
+    def _protocol(self) -> Connection:
+        return Connection(self._broker)
+
+    async def _emptied(self) -> None:
+        self._broker.when_empty.clear()
+        if self._broker.connections:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._broker.when_empty.wait(), LINGER)
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_SWEEP, self._tick)
+        try:
+            self.sweep()
+        except Exception:  # whatever one connection did, the limits of all others must hold
+            log.exception("the sweep over MQTT connections failed")
+
+
+@asynccontextmanager
+async def open_mqtt(
+    config: Config,
+    intake: Intake,
+    door: Door,
+    metrics: Metrics,
+    *,
+    listen: str | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncGenerator[MqttServer, None]:
+    """Serve on `listen`, or else on `config.mqtt.listen`, until the block ends."""
+    server = MqttServer(config, intake, door, metrics, listen=listen or config.mqtt.listen, clock=clock)
+    try:
+        await server.start()
+        yield server
+    finally:
+        await server.close()

@@ -1,0 +1,103 @@
+"""What a CONNECT asks for and what it gets: decided here, told in the CONNACK, kept for the connection.
+
+In: a CONNECT that can be read. Out: `Terms`, or `MalformedPacket` with the reason code that refuses it.
+"""
+
+from uuid import uuid4
+
+import msgspec
+
+from headwater.config import Mqtt
+from ingest.mqtt import wire
+from ingest.mqtt.packets import Connack, Connect
+from ingest.mqtt.properties import Properties
+from ingest.mqtt.reasons import MalformedPacket, ReasonCode
+from ingest.mqtt.topics import TOPIC_LENGTH
+
+CLIENT_ID_LENGTH = 256
+"""Characters of a client id at most; the standard asks for 23."""
+
+ALIASES = 16
+"""Topic aliases a client may set: more than a device has topics."""
+
+_BESIDE_PAYLOAD = 16 * 2**10 + TOPIC_LENGTH
+"""Bytes that a PUBLISH may have beside its payload: topic, packet id, properties."""
+
+
+class Terms(msgspec.Struct, frozen=True, gc=False):
+    """What holds for one connection.
+
+    `keep_alive`: seconds, always above 0. `window`: QoS 1 and 2 messages it takes before it acknowledges.
+    `packet_limit`: the largest packet it takes. `explain`: it wants reasons in words on every packet. `lasting`: it
+    asked for a session that outlives the connection (it is told that there is none).
+    """
+
+    version: int
+    client_id: str
+    keep_alive: int
+    window: int
+    packet_limit: int
+    explain: bool
+    lasting: bool
+
+
+def packet_limit(config: Mqtt) -> int:
+    """The largest packet that is accepted."""
+    return config.payload_size + _BESIDE_PAYLOAD
+
+
+def longest_keep_alive(config: Mqtt) -> int:
+    """Seconds; a packet has 16 bits for it."""
+    return max(1, min(65_535, int(config.keep_alive)))
+
+
+def agree(connect: Connect, config: Mqtt, connected: int) -> Terms:
+    """What this client gets, if `connected` are there. Raises `MalformedPacket`: the CONNACK then says its code."""
+    asked = connect.properties
+    if connected >= config.connections:
+        raise MalformedPacket(ReasonCode.SERVER_BUSY, "too many connections")
+    if asked.authentication_method is not None:
+        raise MalformedPacket(ReasonCode.BAD_AUTHENTICATION_METHOD, "there is no enhanced authentication")
+    if len(connect.client_id) > CLIENT_ID_LENGTH:
+        raise MalformedPacket(
+            ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, f"a client identifier has {CLIENT_ID_LENGTH} characters at most"
+        )
+    if not connect.client_id and connect.version == 4 and not connect.clean:
+        raise MalformedPacket(ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, "a session needs a client identifier")
+    if connect.version == 5 and connect.will is not None and connect.will.retain:
+        raise MalformedPacket(ReasonCode.RETAIN_NOT_SUPPORTED, "the will cannot be retained")
+    if connect.will is not None and len(connect.will.payload) > config.payload_size:
+        raise MalformedPacket(ReasonCode.PACKET_TOO_LARGE, f"a payload has {config.payload_size} bytes at most")
+    longest = longest_keep_alive(config)
+    return Terms(
+        version=connect.version,
+        client_id=connect.client_id or f"headwater-{uuid4().hex}",
+        keep_alive=min(connect.keep_alive or longest, longest),
+        window=min(asked.receive_maximum or config.in_flight, config.in_flight),
+        packet_limit=asked.maximum_packet_size or wire.LARGEST_INTEGER + 5,
+        explain=asked.request_problem_information != 0,
+        lasting=bool(asked.session_expiry_interval),
+    )
+
+
+def accepted(terms: Terms, connect: Connect, config: Mqtt) -> Connack:
+    """The CONNACK that tells a client what it gets, and what this endpoint does not do."""
+    if terms.version == 4:
+        return Connack()
+    return Connack(
+        properties=Properties(
+            session_expiry_interval=0 if terms.lasting else None,
+            assigned_client_identifier=None if connect.client_id else terms.client_id,
+            server_keep_alive=terms.keep_alive if terms.keep_alive != connect.keep_alive else None,
+            receive_maximum=config.in_flight,
+            topic_alias_maximum=ALIASES,
+            retain_available=0,
+            maximum_packet_size=packet_limit(config),
+            shared_subscription_available=0,
+        )
+    )
+
+
+def refused(code: ReasonCode, detail: str) -> Connack:
+    """The CONNACK that says no."""
+    return Connack(code, properties=Properties(reason_string=detail))

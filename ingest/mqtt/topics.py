@@ -1,0 +1,61 @@
+"""Topic names and topic filters: which are valid, and who may hear what. Source: OASIS MQTT 5.0, section 4.7.
+
+In: names and filters as clients send them. Out: nothing, or `MalformedPacket`; True where an identity may subscribe.
+"""
+
+from headwater.registry import Identity
+from ingest.mqtt.reasons import MalformedPacket, ReasonCode
+
+TOPIC_LENGTH = 1024
+"""Bytes of a topic name or filter at most: it is kept for each connection that uses it."""
+
+LEVELS = 32
+"""Levels of a topic name or filter at most: what matching one may cost grows with them."""
+
+SHARED = "$share/"
+
+
+def check_name(topic: str) -> None:
+    """A topic name: at least one character, no wildcards, bounded. Raises `MalformedPacket`."""
+    if not topic:
+        raise MalformedPacket(ReasonCode.TOPIC_NAME_INVALID, "a topic has at least one character")
+    if "+" in topic or "#" in topic:
+        raise MalformedPacket(ReasonCode.TOPIC_NAME_INVALID, "a topic name has no wildcards")
+    _check_bounds(topic, ReasonCode.TOPIC_NAME_INVALID)
+
+
+def check_filter(pattern: str) -> None:
+    """A topic filter: `+` alone in its level, `#` alone in the last one, bounded. Raises `MalformedPacket`."""
+    if not pattern:
+        raise MalformedPacket(ReasonCode.TOPIC_FILTER_INVALID, "a topic filter has at least one character")
+    if pattern.startswith(SHARED):
+        raise MalformedPacket(ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED, "there are no shared subscriptions")
+    _check_bounds(pattern, ReasonCode.TOPIC_FILTER_INVALID)
+    levels = pattern.split("/")
+    for level in levels:
+        if level not in {"+", "#"} and ("+" in level or "#" in level):
+            raise MalformedPacket(ReasonCode.TOPIC_FILTER_INVALID, "a wildcard stands alone in its level")
+    if "#" in levels[:-1]:
+        raise MalformedPacket(ReasonCode.TOPIC_FILTER_INVALID, "# stands in the last level only")
+
+
+def may_subscribe(identity: Identity, pattern: str) -> bool:
+    """A device hears `devices/{itself or a child}/…`; whoever may read or is trusted hears everything."""
+    if identity.trusted or "read" in identity.roles or "admin" in identity.roles:
+        return True
+    levels = pattern.split("/")
+    if len(levels) < 2 or levels[0] != "devices" or levels[1] in {"", "+", "#"}:
+        return False
+    device = levels[1]
+    if device == identity.device:
+        return True
+    return any(
+        device.startswith(child[:-1]) if child.endswith("*") else device == child for child in identity.speaks_for
+    )
+
+
+def _check_bounds(topic: str, code: ReasonCode) -> None:
+    if len(topic) > TOPIC_LENGTH or len(topic.encode()) > TOPIC_LENGTH:
+        raise MalformedPacket(code, f"a topic has {TOPIC_LENGTH} bytes at most")
+    if topic.count("/") >= LEVELS:
+        raise MalformedPacket(code, f"a topic has {LEVELS} levels at most")
