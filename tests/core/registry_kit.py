@@ -6,7 +6,7 @@ from pathlib import Path
 
 from headwater.credentials import digest
 from headwater.directory import Directory
-from headwater.log import MESSAGES, REGISTRY, Entry, TopicSpec
+from headwater.log import MESSAGES, REGISTRY, Entry, Log, TopicSpec
 from headwater.message import Control, decode_control
 from headwater.registry import ApiKey, Change, Device, change_of, decode_change, encode_change, key_of
 from storage.sqlite_log import SqliteLog, open_log
@@ -40,7 +40,7 @@ def key_entry(name: str, version: int = 1, *, token: str, **more: object) -> Ent
     return entry(change_of(ApiKey(name, digest(token), ("read",), version=version, **more)))  # type: ignore[arg-type]
 
 
-async def sent(log: SqliteLog) -> list[Change]:
+async def sent(log: Log) -> list[Change]:
     """All that topic `registry` has."""
     found: list[Change] = []
     for partition, (first, _) in (await log.ends(REGISTRY)).items():
@@ -49,7 +49,7 @@ async def sent(log: SqliteLog) -> list[Change]:
     return found
 
 
-async def controls(log: SqliteLog, partition: int) -> list[Control]:
+async def controls(log: Log, partition: int) -> list[Control]:
     """The control entries of a partition of `messages`."""
     return [
         decode_control(entry.value or b"")
