@@ -14,7 +14,7 @@ PAST = 30 * 86_400 * SECOND
 FUTURE = 5 * 60 * SECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HIGHEST = 253_402_300_799 * SECOND  # the end of the year 9999
-_HIGHEST_MS = _HIGHEST // 1000
+HIGHEST_MS = _HIGHEST // 1000
 
 
 def now() -> int:
@@ -27,7 +27,7 @@ def parse_at(value: float | str) -> int:
 
     Returns microseconds; raises `Rejected("bad_time")`.
     """
-    if isinstance(value, int) and 0 <= value <= _HIGHEST_MS:  # nearly all, so first
+    if isinstance(value, int) and 0 <= value <= HIGHEST_MS:  # nearly all, so first
         return value * 1000
     if isinstance(value, str):
         try:

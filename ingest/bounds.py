@@ -16,25 +16,28 @@ _REMEMBERED = 10_000
 
 
 class Bounds:
-    """The configured bounds. Names of fields that were good once are remembered, at most 10,000 of them."""
+    """The configured bounds. `good`: names of fields that were good once, at most 10,000 of them.
+
+    The hot path itself lets pass what has 1 to `most` numeric fields of good names and neither texts nor `heard_by`.
+    """
 
     def __init__(self, config: Ingest) -> None:
-        self._most = config.fields
+        self.most = config.fields
         self._length = config.text_length
-        self._good: set[str] = set()
+        self.good: set[str] = set()
 
     def check(self, message: Message) -> None:
         """For the native decoder, whose types leave no other way to be wrong."""
         fields, texts = message.fields, message.texts
         if fields:
-            if not self._good.issuperset(fields):
+            if not self.good.issuperset(fields):
                 self._check_names(fields)
         elif not texts and message.position is None and not message.heard_by:
             raise Rejected("no_fields", "there is no field, no text, no position and no `heard_by` in it")
         if texts:
             self._check_texts(texts)
-        if len(fields) + len(texts) > self._most or len(message.heard_by) > self._most:
-            raise Rejected("too_many_fields", f"a message has at most {self._most} fields and texts")
+        if len(fields) + len(texts) > self.most or len(message.heard_by) > self.most:
+            raise Rejected("too_many_fields", f"a message has at most {self.most} fields and texts")
 
     def check_foreign(self, message: Message) -> None:
         """For all other decoders: also what Python lets pass and JSON, SQL and maps do not."""
@@ -48,7 +51,7 @@ class Bounds:
             raise Rejected("bad_position", "latitude is from -90 to 90 degrees, longitude from -180 to 180")
 
     def _check_texts(self, texts: dict[str, str]) -> None:
-        if not self._good.issuperset(texts):
+        if not self.good.issuperset(texts):
             self._check_names(texts)
         for name, text in texts.items():
             if len(text) > self._length:
@@ -58,9 +61,9 @@ class Bounds:
         for name in names:
             if not 0 < len(name) <= NAME_LENGTH or not name.isprintable():
                 raise Rejected("bad_shape", f"a field's name has 1 to {NAME_LENGTH} printable characters")
-        if len(self._good) >= _REMEMBERED:
-            self._good.clear()
-        self._good.update(names)
+        if len(self.good) >= _REMEMBERED:
+            self.good.clear()
+        self.good.update(names)
 
 
 def check_size(data: bytes, most: int) -> None:

@@ -15,7 +15,7 @@ from headwater import times
 from headwater.config import Config
 from headwater.errors import Rejected
 from headwater.ids import ID_LENGTH, check_id, fresh, hashed
-from headwater.log import Log, NewEntry
+from headwater.log import Log
 from headwater.message import Message, encode
 from headwater.metrics import Metrics
 from headwater.registry import Identity
@@ -31,7 +31,6 @@ from ingest.rejects import Rejects
 from ingest.routes import ASK_AGAIN, Route, Routes
 
 _log = structlog.get_logger()
-_entry = tuple.__new__  # a named tuple without its Python-level constructor
 _PUBLISH = 0.05
 
 
@@ -98,31 +97,34 @@ class LogIntake:
     ) -> None:
         """See `Intake`. Beyond twice the configured limits of what may wait, all of it fails at once."""
         route = self._routes.routes.get((identity, source)) or self._routes.open(identity, source)
+        pressure = self._pressure
         route.transport.received += len(payloads)
-        if self._pressure.beyond:
+        if pressure.beyond:
             route.fail(receipt, len(payloads))
         elif route.family is NATIVE:
             self._accept_native(route, payloads, receipt, key)
         else:
             self._accept_foreign(route, payloads, receipt, key)
-        self._pressure.look()
+        if pressure.count >= pressure.most or pressure.size >= pressure.most_size:
+            pressure.look()
         if not self._publishing:
             self._publishing = True
             asyncio.get_running_loop().call_later(_PUBLISH, self._publish)
 
     def _accept_native(self, route: Route, payloads: Sequence[bytes], receipt: Receipt, key: str) -> None:
-        now = self._clock()
-        device, most, check, queue = route.device, route.most, self._bounds.check, self._queue
+        now, good, most = self._clock(), self._bounds.good, self._bounds.most
         for index, data in enumerate(payloads):
             message = None
             try:
-                if len(data) > most:
-                    check_size(data, most)
-                message = read(data, device, now)
-                check(message)
+                if len(data) > route.most:
+                    check_size(data, route.most)
+                message = read(data, route.device, now)
+                fields = message.fields
+                if message.texts or message.heard_by or not 0 < len(fields) <= most or not good.issuperset(fields):
+                    self._bounds.check(message)
                 if key and not message.id:
                     message.id = _keyed(f"{key}.{index}" if len(payloads) > 1 else key)
-                queue(route, message, data, b"0", receipt)
+                self._queue(route, message, data, b"", receipt)
             except Rejected as error:
                 self._rejects.add(route, receipt, index, data, error, now, message)
 
@@ -144,7 +146,7 @@ class LogIntake:
                     if key and not message.id:
                         parts = [key, *[str(index)] * (len(payloads) > 1), *[str(n)] * (len(messages) > 1)]
                         message.id = _keyed(".".join(parts))
-                    self._queue(route, message, data, b"%d" % n, receipt)
+                    self._queue(route, message, data, b"%d" % n if n else b"", receipt)
                 except Rejected as error:
                     self._rejects.add(route, receipt, index, data, error, now, message, again=n > 0)
 
@@ -163,13 +165,14 @@ class LogIntake:
             raise Rejected("decoder_failed", f"{family.name} failed: {type(error).__name__}") from None
 
     def _queue(self, route: Route, message: Message, data: bytes, number: bytes, receipt: Receipt) -> None:
-        """Check whose it is and what its model says, complete it, put it into its lane. Raises `Rejected`."""
+        """Check whose it is and what its model says, complete it, put it into its lane. Raises `Rejected`.
+
+        `number`: what tells it from the other messages of the payload, b"" for the first.
+        """
         device, received, at = message.device, message.received, message.at
         known = self._routes.devices.get(device)
-        if known is None:
+        if known is None or not 0 <= received - known.asked < ASK_AGAIN:
             known = self._routes.meet(device, received)
-        elif not 0 <= received - known.asked < ASK_AGAIN:
-            self._routes.ask(known, received)
         if route.allowed is not None and device not in route.allowed:
             route.check_sender(device)
         if known.check is not None:
@@ -178,15 +181,18 @@ class LogIntake:
         if message.id:
             name = f"{device} {check_id(message.id)}"
         elif at is not None or message.seq is not None:
-            message.id = own = hashed(known.key, data, number)
+            message.id = own = hashed(data, number) if number else hashed(data)  # unique within its device
             name = f"{device} {own}"
         else:
             message.id = fresh()
-        if name is not None and name in self._recent:
+        if name is not None and (name in self._recent.younger or name in self._recent.older):
             route.transport.duplicate += 1
             receipt.accepted += 1
             return
-        message.time, message.flag = believed(at, received, self._past, self._future)
+        if at is not None and received - self._past < at < received + self._future:
+            message.time = at
+        else:
+            message.time, message.flag = believed(at, received, self._past, self._future)
         if route.speaker != device:
             message.via = route.speaker
         value = encode(message)
@@ -194,8 +200,7 @@ class LogIntake:
         if lane.stuck:
             route.fail(receipt)
             return
-        entry = _entry(NewEntry, (lane.partition, known.key, value))
-        lane.add(Waiting(entry, receipt, route.transport.accepted, name), len(value))
+        lane.add(Waiting(known.key, value, receipt, route.transport.accepted, name), len(value))
         receipt.waiting += 1
         receipt.accepted += 1
         self._pressure.count += 1

@@ -20,6 +20,7 @@ from ingest.contract import Receipt
 
 log = structlog.get_logger()
 
+_new = tuple.__new__  # a named tuple without its constructor in Python
 BATCH_ENTRIES = 5_000
 BATCH_SIZE = 4 * 2**20
 
@@ -34,7 +35,8 @@ class Fate(msgspec.Struct, gc=False, eq=False, frozen=True):
 class Waiting(msgspec.Struct, gc=False, eq=False):
     """One entry that waits. `name`: what to remember once it is durable (device and id), or None."""
 
-    entry: NewEntry
+    key: bytes
+    value: bytes
     receipt: Receipt
     fate: Fate
     name: str | None = None
@@ -98,7 +100,7 @@ class Lane:
 
     async def _flush(self) -> None:
         batch, size = self._take()
-        append = asyncio.create_task(self._append([waiting.entry for waiting in batch]))
+        append = asyncio.create_task(self._append(batch))
         try:
             await asyncio.wait((append,), timeout=self._terms.append_time)
             if not append.done():
@@ -118,8 +120,10 @@ class Lane:
         else:
             self._fail(batch, size, durable)
 
-    async def _append(self, entries: Sequence[NewEntry]) -> int:
+    async def _append(self, batch: Sequence[Waiting]) -> int:
         """Append; how many of the first are durable. Never raises."""
+        partition = self.partition
+        entries = [_new(NewEntry, (partition, waiting.key, waiting.value)) for waiting in batch]
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -184,7 +188,7 @@ class Lane:
             return self._take_all()
         size = count = 0
         for waiting in self._queue[:BATCH_ENTRIES]:
-            more = len(waiting.entry.value or b"")
+            more = len(waiting.value)
             if count and size + more > BATCH_SIZE:
                 break
             size += more

@@ -10,26 +10,25 @@ from contextlib import suppress
 
 
 class Pressure:
-    """`count` entries of `size` bytes wait. The hot path adds to both itself, then looks at `high`."""
+    """`count` entries of `size` bytes wait: the hot path adds to both, and calls `look` at the limits.
+
+    `beyond`: twice the limits wait, because someone went on while it was full: what comes is refused.
+    """
 
     def __init__(self, most: int, most_size: int) -> None:
         self.count = 0
         self.size = 0
         self.full = False
-        self._most = most
-        self._most_size = most_size
+        self.beyond = False
+        self.most = most
+        self.most_size = most_size
         self._callbacks: list[Callable[[], None]] = []
         self._idle = asyncio.Event()
 
     def look(self) -> None:
-        """To be called after adding."""
-        if self.count >= self._most or self.size >= self._most_size:
-            self.full = True
-
-    @property
-    def beyond(self) -> bool:
-        """True at twice the limits: whoever goes on while it is full is refused."""
-        return self.count >= 2 * self._most or self.size >= 2 * self._most_size
+        """To be called when `count` or `size` has come to its limit."""
+        self.full = True
+        self.beyond = self.count >= 2 * self.most or self.size >= 2 * self.most_size
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
         """Call back once, soon after `full` has become false (soon, if it is)."""
@@ -43,7 +42,8 @@ class Pressure:
         self.size -= size
         if not self.count:
             self._idle.set()
-        if self.full and self.count <= self._most // 2 and self.size <= self._most_size // 2:
+        self.beyond = self.beyond and (self.count >= 2 * self.most or self.size >= 2 * self.most_size)
+        if self.full and self.count <= self.most // 2 and self.size <= self.most_size // 2:
             self.full = False
             self._relieve()
 

@@ -9,21 +9,22 @@ from collections.abc import Iterable
 class Recent:
     """At most `limit` names, and at least the last half of that; 0 remembers nothing.
 
-    Two sets take turns, so that forgetting costs nothing a name: when the younger is full the older goes.
+    Two sets take turns, so that forgetting costs nothing a name: when the younger is full the older goes. The hot path
+    looks into both itself.
     """
 
     def __init__(self, limit: int) -> None:
         self._half = limit // 2
-        self._younger: set[str] = set()
-        self._older: set[str] = set()
+        self.younger: set[str] = set()
+        self.older: set[str] = set()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._younger or name in self._older
+        return name in self.younger or name in self.older
 
     def add(self, names: Iterable[str]) -> None:
         """Remember these; a batch is small against the limit, and may overrun it by its own length."""
         if not self._half:
             return
-        self._younger.update(names)
-        if len(self._younger) >= self._half:
-            self._older, self._younger = self._younger, set()
+        self.younger.update(names)
+        if len(self.younger) >= self._half:
+            self.older, self.younger = self.younger, set()

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from headwater.errors import Rejected
 from headwater.ids import fresh
-from headwater.log import REJECTED, Log, NewEntry, partition_for
+from headwater.log import REJECTED, Log, partition_for
 from headwater.message import Message, RejectedMessage, encode
 from ingest.contract import Receipt, Rejection
 from ingest.lanes import Lanes, Waiting
@@ -56,12 +56,11 @@ class Rejects:
         if lane.stuck:
             route.fail(receipt)
             return
-        entry = NewEntry(lane.partition, key, encode(record))
-        size = len(entry.value or b"")
-        lane.add(Waiting(entry, receipt, fate), size)
+        value = encode(record)
+        lane.add(Waiting(key, value, receipt, fate), len(value))
         receipt.waiting += 1
         self._pressure.count += 1
-        self._pressure.size += size
+        self._pressure.size += len(value)
 
 
 def _record(route: Route, data: bytes, error: Rejected, received: int, message: Message | None) -> RejectedMessage:

@@ -104,10 +104,9 @@ class Route:
 class Known:
     """A device whose name is good. `asked`: when the registry was last asked for its model, microseconds."""
 
-    __slots__ = ("asked", "check", "key", "lane", "name")
+    __slots__ = ("asked", "check", "key", "lane")
 
-    def __init__(self, name: str, key: bytes, lane: Lane) -> None:
-        self.name = name
+    def __init__(self, key: bytes, lane: Lane) -> None:
         self.key = key
         self.lane = lane
         self.check: Check | None = None
@@ -142,16 +141,14 @@ class Routes:
         return route
 
     def meet(self, name: str, now: int) -> Known:
-        """A device that is not in `devices`: check its name (`Rejected`), find its lane and model, keep it."""
-        key = check_device(name).encode()
-        if len(self.devices) >= _DEVICES:
-            self.devices.clear()
-        known = Known(name, key, self._lanes.lane(MESSAGES, partition_for(key, self._partitions)))
-        self.devices[name] = known
-        self.ask(known, now)
-        return known
-
-    def ask(self, known: Known, now: int) -> None:
-        """Look up the device's model again."""
-        known.check = self._models.check_for(known.name)
+        """The device with its lane and its model as of now; raises `Rejected` if that is no name for a device."""
+        known = self.devices.get(name)
+        if known is None:
+            key = check_device(name).encode()
+            if len(self.devices) >= _DEVICES:
+                self.devices.clear()
+            lane = self._lanes.lane(MESSAGES, partition_for(key, self._partitions))
+            known = self.devices[name] = Known(key, lane)
+        known.check = self._models.check_for(name)
         known.asked = now
+        return known

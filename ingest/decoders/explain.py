@@ -67,6 +67,8 @@ def _reason(what: str, path: str) -> Reason:
         return "unknown_field"
     if path.startswith("position"):
         return "bad_position"
+    if path == "at" and "`int`" in what:
+        return "bad_time"
     if "out of range" in what or "<=" in what:
         return "number_too_large"
     if "missing required" in what or "got `object`" in what or "got `array`" in what:

@@ -13,9 +13,7 @@ import msgspec
 from headwater.errors import Rejected
 from headwater.message import Message, Number, Position
 from headwater.times import parse_at
-from ingest.decoders.parts import SEQ_MOST, Scalar, apart, check_shape, check_sizes, device_of
-
-Values = dict[str, Number | str | None]
+from ingest.decoders.parts import SEQ_MOST, Scalar, Values, apart, check_shape, check_sizes, device_of
 
 decode_values = msgspec.json.Decoder(dict[str, Scalar]).decode
 """Fast, and right wherever it does not raise; it is too strict with numbers that are names, times or sequences."""

@@ -11,11 +11,11 @@ from typing import Annotated
 import msgspec
 
 from headwater.message import Heard, Message, Position
-from headwater.times import parse_at
+from headwater.times import HIGHEST_MS, parse_at
 from ingest.contract import Payload
 from ingest.decoders import flat
 from ingest.decoders.explain import parse, refuse
-from ingest.decoders.parts import SEQ_MOST, Scalar, apart, device_of
+from ingest.decoders.parts import SEQ_MOST, Scalar, Values, apart, device_of
 
 
 class _Position(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -33,7 +33,7 @@ class _Heard(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 class _Native(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     device: str | int | None = None
-    at: int | float | str | None = None
+    at: Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_MS)] | float | str | None = None
     id: str | int | None = None
     seq: Annotated[int, msgspec.Meta(ge=0, le=SEQ_MOST)] | None = None
     kind: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
@@ -56,7 +56,7 @@ def read(data: bytes, device: str, received: int) -> Message:
         if data.find(b'"fields"') >= 0:  # a guess at the form, which decoding confirms; `in` takes twice as long
             form = _decode(data)
             if form.fields is not None:
-                return _message(form, device, received)
+                return _message(form, form.fields, device, received)
         else:
             values = flat.decode_values(data)
             if not flat.is_native(values):
@@ -74,20 +74,20 @@ def _read_slowly(data: bytes, device: str, received: int) -> Message:
         form = _decode(data)
     except msgspec.ValidationError as error:
         refuse(error, values)
-    return _message(form, device, received)
+    return _message(form, form.fields or {}, device, received)
 
 
-def _message(form: _Native, device: str, received: int) -> Message:
+def _message(form: _Native, values: Values, device: str, received: int) -> Message:
     own, given, at, place = form.device, form.id, form.at, form.position
-    fields, texts = apart(form.fields) if form.fields else ({}, {})
     if device or not isinstance(own, str):
         own = device_of(str(own) if isinstance(own, int) else own, device)
+    fields, texts = apart(values)
     return Message(
         own,
         "" if given is None else str(given),
         received,
         received,
-        None if at is None else parse_at(at),
+        at * 1000 if isinstance(at, int) else None if at is None else parse_at(at),
         form.seq,
         "",
         "",

@@ -20,6 +20,9 @@ Whole = Annotated[int, msgspec.Meta(ge=-EXACT, le=EXACT)]
 Scalar = bool | Whole | float | str | None
 """A value of a field. null means that the device has none, as if the name had not been there."""
 
+Values = dict[str, Number | str | None]
+"""Name → value, as it comes."""
+
 
 def device_of(own: str | None, named: str) -> str:
     """The message's device: what the payload says, or else the topic or path; both only if they agree."""
@@ -32,7 +35,7 @@ def device_of(own: str | None, named: str) -> str:
     return own
 
 
-def apart(values: dict[str, Number | str | None]) -> tuple[dict[str, Number], dict[str, str]]:
+def apart(values: Values) -> tuple[dict[str, Number], dict[str, str]]:
     """Numbers and booleans, and texts; nulls in neither. Returns `values` itself where there is nothing to part."""
     for value in values.values():
         if value is None or value.__class__ is str:
