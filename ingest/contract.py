@@ -17,7 +17,8 @@ from headwater.registry import Identity
 class Source(msgspec.Struct, frozen=True):
     """Where a payload came in; the same object for all payloads of a connection and topic.
 
-    `device`: named by the topic or path, "" if only the payload can say. `decoder`: the one asked for by name, or "".
+    `device`: named by the topic or path, "" if only the payload can say. `decoder`: the one asked for by name, or that
+    of the topic (`ingest.topics`), or "": then a topic means that there is none, and no topic that the payload decides.
     """
 
     transport: str
@@ -96,7 +97,7 @@ class Intake(Protocol):
         """Take payloads (each one message, or what a decoder makes many of) under one receipt.
 
         `key`: the request's Idempotency-Key. Never raises for bad input: that is in `receipt.rejections`. The receipt
-        may be settled on return (all were duplicates); then `release` is not called for it.
+        may be settled on return (all were duplicates, or `failed` at once); then `release` is not called for it.
         """
         ...
 
@@ -117,5 +118,5 @@ Decoder = Callable[[Payload], Sequence[Message]]
 """Payload → messages. Pure: no I/O, no clock, no state. Raises `Rejected`.
 
 It sets `device` and what the payload says (`id` "" unless the device gives its own; `received` and `time` both to
-`payload.received`); the intake fills in id, time, flag, via, decoder and raw.
+`payload.received`); the intake fills in id, time, flag, via, decoder and raw (in the first message of a payload).
 """
