@@ -100,9 +100,8 @@ class Connection(HttpToolsProtocol):
         self._service.open.inc()
         self._since = self._service.clock
         if self.client is not None:
-            host, port = self.client
-            self._peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            self._loopback = is_loopback(host)
+            self._peer = self.client[0]  # without its port: what comes from one address is of one source
+            self._loopback = is_loopback(self._peer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it all; receipts still under way are settled for nobody."""

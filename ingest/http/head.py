@@ -19,6 +19,7 @@ from ingest.http.reply import BadRequest, Code, Refusal
 PATH = b"/ingest"
 
 _LINES = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
+_NATIVE = {"", "native", "flat"}
 _OF_INTEREST = {
     b"authorization",
     b"connection",
@@ -138,7 +139,7 @@ def _route(target: bytes, content_type: bytes) -> Route | None:
     decoder = _decoder(query.decode("latin-1"))
     media = content_type.partition(b";")[0].strip().lower().decode("latin-1")
     device = unquote(path[len(PATH) + 1 :].decode("latin-1"))
-    return Route(device[:_NAME], decoder[:_NAME], media[:_NAME], media in _LINES, decoder in {"", "native"})
+    return Route(device[:_NAME], decoder[:_NAME], media[:_NAME], media in _LINES, decoder in _NATIVE)
 
 
 _cached_route = lru_cache(maxsize=4096)(_route)

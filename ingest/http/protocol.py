@@ -64,15 +64,38 @@ class IngestProtocol(Connection):
         if self._deaf:
             self._since = self._service.clock
             return
+        if self._receiving or not self._take_known(data):
+            self._parse(data)
+        if self._line:
+            self._flush()
+        elif self._continue:
+            self._settle()
+
+    def _take_known(self, data: bytes) -> bool:
+        """True if this was a whole request, and its head one that was read before, byte for byte."""
+        end = data.find(b"\r\n\r\n") + 4
+        head = self._service.heads.get(data[:end])
+        if head is None or len(data) - end != head.length:
+            return False
+        self._take(Exchange(self, close=False), head, data[end:])
+        return True
+
+    def _parse(self, data: bytes) -> None:
+        fresh = not self._receiving
         rest: bytes | memoryview = data
         while rest:
             rest = self._feed(rest)
         if self._receiving:
             self._measure(len(data))
-        if self._line:
-            self._flush()
-        elif self._continue:
-            self._settle()
+        elif fresh and self._head is not None and not self._deaf:
+            self._learn(data, self._head)
+
+    def _learn(self, data: bytes, head: Head) -> None:
+        """Remember the head, if this read was one whole request and nothing in the head is for this request alone."""
+        if head.length and not head.key and self._refusal is None and not self.expect_100_continue:
+            end = data.find(b"\r\n\r\n") + 4
+            if data.startswith(b"POST ") and len(data) - end == head.length:
+                self._service.remember(data[:end], head)
 
     def _feed(self, data: bytes | memoryview) -> bytes | memoryview:
         """Give it to the parser; returns what stands behind a head that offers to upgrade."""
@@ -163,16 +186,10 @@ class IngestProtocol(Connection):
         exchange = Exchange(self, close=not self._keep)
         if self._refusal is not None:
             exchange.answer = self._service.replies.refusal(self._refusal, close=exchange.close)
-        elif self._turns:
-            exchange.held = head, body
-        else:
-            self._accept(exchange, head, body)
-        self._line.append(exchange)
+        self._take(exchange, head, body)
         if exchange.close:
             self._deaf = True
             raise _Enough
-        if self._turns or len(self._line) >= LINE_PAUSE:
-            self._pause()
 
     # requests
 
@@ -201,6 +218,16 @@ class IngestProtocol(Connection):
         if refusal is not None and (expects or refusal.status == 413):
             self._end(refusal)
         self._continue = expects
+
+    def _take(self, exchange: Exchange, head: Head, body: bytes) -> None:
+        """The request is here: in line with it, and on to the intake unless it must wait or has its answer."""
+        if self._turns and exchange.answer is None:
+            exchange.held = head, body
+        elif exchange.answer is None:
+            self._accept(exchange, head, body)
+        self._line.append(exchange)
+        if self._turns or len(self._line) >= LINE_PAUSE:
+            self._pause()
 
     def _unwelcome(self, head: Head) -> Refusal | None:
         if head.length is not None and head.length > self._service.body_size:

@@ -10,12 +10,17 @@ from ingest.contract import Door, Intake
 from ingest.http.head import Head
 from ingest.http.reply import BadRequest, Replies, refused
 
+HEADS = 8192
+HEAD_LENGTH = 1024
+"""How many heads are remembered, and the longest in bytes."""
+
 
 class Service:
     """`clock`: the event loop's time at the latest tick, so that nobody asks the loop for every request.
 
     `rights` grows whenever a credential or right changes: identities found before that must be found again.
-    `unfinished`: bytes of bodies that have come in part, over all connections.
+    `unfinished`: bytes of bodies that have come in part, over all connections. `heads`: what was read of heads that
+    may come again byte for byte, as a sender's mostly do.
     """
 
     def __init__(self, config: Config, intake: Intake, door: Door, metrics: Metrics) -> None:
@@ -30,6 +35,7 @@ class Service:
         self._second = 0
         self.rights = 0
         self.unfinished = 0
+        self.heads: dict[bytes, Head] = {}
         self.stopping = False
         self.open = metrics.connections.labels("http")
         self._refused = metrics.refused
@@ -44,6 +50,13 @@ class Service:
         self._second = int(now)
         self.replies.renew(now)
         return True
+
+    def remember(self, text: bytes, head: Head) -> None:
+        """Keep a head; with too many of them, begin anew."""
+        if len(text) <= HEAD_LENGTH:
+            if len(self.heads) >= HEADS:
+                self.heads.clear()
+            self.heads[text] = head
 
     def identify(self, head: Head, *, loopback: bool) -> Identity:
         """Who sends this; raises `BadRequest`. A header that is not a usable bearer token is never taken for nobody."""

@@ -1,0 +1,131 @@
+"""A load generator for HTTP, in its own process: lean enough that two cores can saturate the server with it.
+
+Run: python -m benchmarks.http_client HOST:PORT COUNT [--batch N] [--connections N] [--target PATH] [--keyed]. It sends
+COUNT messages, one request in flight on each connection: single JSON objects, or NDJSON bodies of `--batch`. Each has
+an id of its own; `--keyed` adds an Idempotency-Key to each request. Prints one line of JSON: {"sent", "accepted",
+"latencies" (seconds, a sample of at most 50,000), "again": how often 503 said to send again}. Other answers end it.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import time
+from itertools import count
+
+import uvloop
+
+SAMPLE = 50_000
+
+
+class Sender(asyncio.Protocol):
+    """One connection: a request, its answer, the next request."""
+
+    def __init__(self, load: "Load") -> None:
+        self.load = load
+        self.sent_at = 0.0
+        self.buffer = b""
+        self.request = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
+        self.send()
+
+    def send(self) -> None:
+        request = self.load.next()
+        if request is None:
+            self.transport.close()
+            self.load.ended()
+            return
+        self.sent_at = time.perf_counter()
+        self.request = request
+        self.transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        if not self.buffer.endswith(b"}"):
+            return
+        answer, self.buffer = self.buffer, b""
+        if answer.startswith(b"HTTP/1.1 202 "):
+            self.load.answered(time.perf_counter() - self.sent_at, answer)
+            self.send()
+        elif answer.startswith(b"HTTP/1.1 503 "):
+            self.load.again += 1
+            asyncio.get_running_loop().call_later(0.05, self.transport.write, self.request)
+        else:
+            self.load.fail(answer.decode("utf-8", "replace"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            self.load.fail(f"the server closed a connection: {exc}")
+
+
+class Load:
+    """What all connections send, and what came of it."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.batch: int = arguments.batch
+        self.left = arguments.count // self.batch
+        self.every = max(1, self.left // SAMPLE)
+        self.open: int = arguments.connections
+        self.keyed: bool = arguments.keyed
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.again = 0
+        self.numbers = count()
+        self.run = os.getpid()
+        self.accepted = 0
+        self.latencies: list[float] = []
+        kind = "application/json" if self.batch == 1 else "application/x-ndjson"
+        head = (
+            f"POST {arguments.target} HTTP/1.1\r\nHost: {arguments.address}\r\nUser-Agent: benchmark\r\nAccept: */*\r\n"
+        )
+        self.head = f"{head}Content-Type: {kind}\r\n"
+
+    def next(self) -> bytes | None:
+        if not self.left:
+            return None
+        self.left -= 1
+        body = "\n".join([self.message(next(self.numbers)) for _ in range(self.batch)])
+        key = f"Idempotency-Key: {self.run}-{self.left}\r\n" if self.keyed else ""
+        return f"{self.head}{key}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+    def message(self, number: int) -> str:
+        """About 130 bytes, of one of 1,000 devices."""
+        fields = f'"temperature":{number % 4000 / 100},"pressure":{1013 + number % 50},"voltage":{number % 700}'
+        return f'{{"device":"pump-{number % 1000:03d}","id":"{self.run}-{number}","fields":{{{fields},"state":"on"}}}}'
+
+    def answered(self, seconds: float, answer: bytes) -> None:
+        self.accepted += 1 if self.batch == 1 else json.loads(answer[answer.index(b"\r\n\r\n") :])["accepted"]
+        if self.left % self.every == 0:
+            self.latencies.append(seconds)
+
+    def fail(self, why: str) -> None:
+        if not self.done.done():
+            self.done.set_exception(RuntimeError(why))
+
+    def ended(self) -> None:
+        self.open -= 1
+        if not self.open and not self.done.done():
+            self.done.set_result(None)
+
+
+async def main(arguments: argparse.Namespace) -> None:
+    host, _, port = arguments.address.rpartition(":")
+    loop = asyncio.get_running_loop()
+    load = Load(arguments)
+    sent = load.left * load.batch
+    for _ in range(arguments.connections):
+        await loop.create_connection(lambda: Sender(load), host, int(port))
+    await load.done
+    print(json.dumps({"sent": sent, "accepted": load.accepted, "again": load.again, "latencies": load.latencies}))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("address")
+    parser.add_argument("count", type=int)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--target", default="/ingest")
+    parser.add_argument("--keyed", action="store_true")
+    uvloop.run(main(parser.parse_args()))
