@@ -1,0 +1,198 @@
+"""`headwater devices`: who may send. Every subcommand asks the registry's API of a running Headwater.
+
+In: names. Out: tables, or JSON with --json; a token once, when it is made, with the lines that use it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from headwater.commands.client import Client, asks, segment
+from headwater.commands.output import plain, print_json, print_table
+from headwater.errors import Rejected
+from headwater.registry import check_name
+
+_PATH = "/api/v1/registry/devices"
+_PAGE = 1000
+
+as_json = click.option("--json", "as_json", is_flag=True, help="JSON, for programs.")
+
+
+def _checked(_: click.Context, __: click.Parameter, value: str) -> str:
+    try:
+        return check_name(value)
+    except Rejected as error:
+        raise click.BadParameter(error.detail) from None
+
+
+named = click.argument("name", callback=_checked)
+"""The name of a device or key, checked before anything is asked."""
+
+
+@click.group()
+def devices() -> None:
+    """Devices that may send: names, tokens, models, gateways.
+
+    \b
+    headwater devices add pump-7 --model pump        prints its token, once
+    headwater devices add gw-1 --speaks-for "tag-*"  a gateway that sends for tags
+    headwater devices disable pump-7                 refused from now on, also where connected
+    headwater devices rotate pump-7                  a new token; the old one ends at once
+    """  # noqa: D301 - click wants the character
+
+
+@devices.command()
+@named
+@click.option("--model", default="", help="The model it is checked by; without: by the name's pattern.")
+@click.option("--speaks-for", multiple=True, help="A device, or `prefix*`, that it may send for. Can be repeated.")
+@as_json
+@asks
+def add(client: Client, name: str, model: str, speaks_for: tuple[str, ...], as_json: bool) -> None:
+    """Add a device and print its token, which is not shown again, with lines that use it.
+
+    \b
+    headwater devices add pump-7
+    TOKEN=$(headwater devices add pump-8)
+    """  # noqa: D301 - click wants the character
+    body = {"name": name, "model": model, "speaks_for": list(speaks_for)}
+    _show_token(client, client.call("POST", _PATH, body=body).body, as_json)
+
+
+@devices.command("list")
+@as_json
+@asks
+def list_(client: Client, as_json: bool) -> None:
+    """All devices of the registry, by name.
+
+    \b
+    headwater devices list
+    headwater devices list | cut -f1
+    """  # noqa: D301 - click wants the character
+    found = _all(client)
+    if as_json:
+        print_json(list(found))
+        return
+    print_table(("name", "model", "speaks for", "state", "changed"), map(_row, found))
+
+
+@devices.command()
+@named
+@as_json
+@asks
+def show(client: Client, name: str, as_json: bool) -> None:
+    """One device."""
+    _show(client.call("GET", _of(name)).body, as_json)
+
+
+@devices.command()
+@named
+@as_json
+@asks
+def disable(client: Client, name: str, as_json: bool) -> None:
+    """Refuse it from now on, also where it is connected; its token stays."""
+    _show(client.call("PATCH", _of(name), body={"disabled": True}).body, as_json)
+
+
+@devices.command()
+@named
+@as_json
+@asks
+def enable(client: Client, name: str, as_json: bool) -> None:
+    """Let it in again, with the token it has."""
+    _show(client.call("PATCH", _of(name), body={"disabled": False}).body, as_json)
+
+
+@devices.command("set")
+@named
+@click.option("--model", help='The model it is checked by; "" for the one that the name\'s pattern says.')
+@click.option("--speaks-for", multiple=True, help="What it may send for, in place of what it had. Can be repeated.")
+@click.option("--speaks-for-nobody", is_flag=True, help="It sends for itself only.")
+@as_json
+@asks
+def set_(
+    client: Client, name: str, model: str | None, speaks_for: tuple[str, ...], speaks_for_nobody: bool, as_json: bool
+) -> None:
+    """Change its model, or whom it speaks for.
+
+    \b
+    headwater devices set pump-7 --model pump
+    headwater devices set gw-1 --speaks-for "tag-*" --speaks-for door-3
+    """  # noqa: D301 - click wants the character
+    if speaks_for and speaks_for_nobody:
+        raise click.UsageError("--speaks-for and --speaks-for-nobody contradict each other")
+    body: dict[str, Any] = {}
+    if model is not None:
+        body["model"] = model
+    if speaks_for or speaks_for_nobody:
+        body["speaks_for"] = list(speaks_for)
+    if not body:
+        raise click.UsageError("say what to change: --model, --speaks-for or --speaks-for-nobody")
+    _show(client.call("PATCH", _of(name), body=body).body, as_json)
+
+
+@devices.command()
+@named
+@as_json
+@asks
+def rotate(client: Client, name: str, as_json: bool) -> None:
+    """Give it a new token and print it; the old one ends at once."""
+    _show_token(client, client.call("POST", f"{_of(name)}/rotate").body, as_json)
+
+
+@devices.command()
+@named
+@asks
+def remove(client: Client, name: str) -> None:
+    """Take it out of the registry; what it has sent stays."""
+    client.call("DELETE", _of(name))
+    click.echo(f"removed {name}", err=True)
+
+
+def _of(name: str) -> str:
+    return f"{_PATH}/{segment(name)}"
+
+
+def _all(client: Client) -> Iterator[dict[str, Any]]:
+    after: str | None = ""
+    while after is not None:
+        page = client.call("GET", _PATH, query={"after": after or None, "limit": _PAGE}).body
+        yield from page["devices"]
+        after = page["next"]
+
+
+def _row(device: dict[str, Any]) -> tuple[str, ...]:
+    state = "disabled" if device["disabled"] else "enabled"
+    return device["name"], device["model"], " ".join(device["speaks_for"]), state, device["changed"]
+
+
+def _show(device: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(device)
+        return
+    titles = ("name", "model", "speaks for", "state", "changed")
+    for title, value in zip(titles, _row(device), strict=True):
+        click.echo(f"{title:<12}{plain(value)}".rstrip())
+
+
+def _show_token(client: Client, device: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(device)
+        return
+    name, token = device["name"], device["token"]
+    message = '{"fields":{"temperature":21.5}}'
+    host = urlsplit(client.url).hostname or ""
+    show_secret(
+        f"The token of {name}. It is shown only now:",
+        token,
+        f"mosquitto_pub -h {host} -q 1 -u {name} -P {token} -t devices/{name}/telemetry -m '{message}'",
+        f"curl -H 'Authorization: Bearer {token}' -d '{message}' {client.url}/ingest/{name}",
+    )
+
+
+def show_secret(title: str, token: str, *uses: str) -> None:
+    """The token alone on standard output, so that `$(…)` takes it; what it is, and lines to copy, beside it."""
+    click.echo(title, err=True)
+    click.echo(token)
+    click.echo("\n".join(("Use it so:", *uses)), err=True)
