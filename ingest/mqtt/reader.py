@@ -120,10 +120,14 @@ class Reader:
             size = data[at + 1]
             start = at + 2
             if size >= 0x80:
-                if end - at < 5 and data[end - 1] >= 0x80:
+                if start < end and 0 < data[start] < 0x80:  # two bytes: what most messages have
+                    size = size & 0x7F | data[start] << 7
+                    start += 1
+                elif end - at < 5 and data[end - 1] >= 0x80:
                     self._need = end - at + 1
                     break
-                size, start = wire.read_variable(data, at + 1, end)
+                else:
+                    size, start = wire.read_variable(data, at + 1, end)
             if size > bound:
                 self._check_size(size)
             stop = start + size
