@@ -1,0 +1,86 @@
+"""The API and the pages as one ASGI app, made of parts that others built.
+
+In: `Parts`. Out: a FastAPI app; `app.state.streams.end()` lets go of open streams when the program stops.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, FastAPI
+
+from headwater import __version__
+from headwater.config import Config
+from headwater.log import MESSAGES, Log
+from headwater.metrics import Metrics
+from headwater.times import SECOND
+from ingest.contract import Door
+from ingest.models import Models
+from query.answering import Answering
+from query.device_api import device_routes
+from query.flow import Flow
+from query.health import Health
+from query.history import History
+from query.latest import Latest
+from query.pages import page_routes
+from query.problems import RESPONSES, answer_errors
+from query.record_api import record_routes
+from query.system_api import Streams, system_routes
+from query.tail import Tail
+from storage.contract import LakeReader, LiveReader
+
+_ABOUT = """What devices said, what was selected of it, and what was rejected: `/api/v1`.
+
+Times are RFC 3339 in UTC. Errors are `{"error": code, "detail": text}`. On loopback no credential is needed unless
+configured; elsewhere give `Authorization: Bearer TOKEN`.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the API asks. `flow` and `tail` must be running; `routers` are those of other parts (the registry's)."""
+
+    config: Config
+    log: Log
+    live: LiveReader
+    lake: LakeReader
+    tail: Tail
+    models: Models
+    door: Door
+    metrics: Metrics
+    flow: Flow
+    health: Health
+    routers: Sequence[APIRouter] = ()
+
+
+def make_app(parts: Parts) -> FastAPI:
+    """Put the routes together."""
+    config, partitions = parts.config.query, parts.log.partitions(MESSAGES)
+    latest = Latest(parts.live, parts.tail, partitions=partitions)
+    history = History(
+        parts.lake,
+        parts.tail,
+        log_id=parts.log.id,
+        partitions=partitions,
+        most_rows=config.most_rows,
+        repeated_within=round(parts.config.selection.duplicate_time * SECOND),
+    )
+    streams = Streams(parts.tail, parts.door, config, partitions)
+    app = FastAPI(
+        title="Headwater",
+        version=__version__,
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        responses=RESPONSES,
+    )
+    app.state.door = parts.door
+    app.state.answering = Answering(config.time)
+    app.state.streams = streams
+    answer_errors(app)
+    app.include_router(device_routes(parts.config, parts.models, parts.live, latest, history))
+    app.include_router(record_routes(config, history))
+    app.include_router(system_routes(streams, parts.flow, parts.health, parts.metrics))
+    for router in parts.routers:
+        app.include_router(router)
+    app.include_router(page_routes())
+    return app
