@@ -15,6 +15,7 @@ from typing import TypeVar
 import structlog
 from deltalake.exceptions import DeltaError
 
+from headwater.config import Lake
 from headwater.errors import PartialWrite, Stale, Unavailable
 from headwater.failpoints import passing
 from storage.contract import Record
@@ -23,6 +24,7 @@ from storage.lake_batch import Batch
 from storage.lake_errors import as_unavailable, first_line
 from storage.lake_files import LakeFiles, open_files
 from storage.lake_log import TableLog
+from storage.lake_reader import DeltaLakeReader
 from storage.lake_schema import OF_TOPIC, TABLES
 from storage.lake_snapshot import Snapshot
 
@@ -30,19 +32,20 @@ T = TypeVar("T")
 _log = structlog.get_logger()
 
 
-class DeltaLake:
-    """Use `open_lake`. A `Store` for the topics messages, candidates and rejected.
+class DeltaLake(DeltaLakeReader):
+    """Use `open_lake`. A `Store` for the topics messages, candidates and rejected, and their `LakeReader`.
 
-    All work is done in one thread of its own: a write that nobody waits for any more still ends before the next begins.
+    All writing is done in one thread: a write that nobody waits for any more still ends before the next begins.
+    `kept`: seconds that a replaced file stays for readers.
     """
 
     name = "lake"
 
-    def __init__(self, files: LakeFiles, log_id: str) -> None:
-        self._files = files
-        self._log_id = log_id
+    def __init__(self, files: LakeFiles, log_id: str, time: float, kept: float) -> None:
+        super().__init__(files, log_id, time)
+        self._kept = kept
         self._thread = ThreadPoolExecutor(1, "lake-write")
-        self._logs = {table.name: TableLog(files, table) for table in TABLES}
+        self._tables = {table.name: TableLog(files, table) for table in TABLES}
         self._known: dict[str, Mapping[int, int]] = {}
 
     async def write(self, batch: Sequence[Record]) -> None:
@@ -57,32 +60,33 @@ class DeltaLake:
 
     async def ping(self) -> None:
         """See `Store.ping`."""
-        await self._do(self._files.probe)
+        await self._do(self.files.probe)
 
     async def open(self) -> None:
         """Make the tables that are not there yet."""
-        await self._do(lambda: [log.create() for log in self._logs.values()])
+        await self._do(lambda: [log.create(self._kept) for log in self._tables.values()])
 
     async def close(self) -> None:
-        """End what runs."""
+        """End what runs: a write by finishing it, answers by interrupting them."""
         await asyncio.to_thread(self._thread.shutdown)
+        await super().close()
 
     async def _do(self, work: Callable[[], T]) -> T:
         with as_unavailable():
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _ledger(self, topic: str) -> dict[int, int]:
-        ledgers = [self._look(self._logs[table.name]).ledger(self._log_id, topic) for table in OF_TOPIC[topic]]
+        ledgers = [self._newest(self._tables[table.name]).ledger(self.log_id, topic) for table in OF_TOPIC[topic]]
         everywhere = set(ledgers[0]).intersection(*ledgers)
         return {partition: min(ledger[partition] for ledger in ledgers) for partition in sorted(everywhere)}
 
-    def _look(self, log: TableLog) -> Snapshot:
+    def _newest(self, log: TableLog) -> Snapshot:
         """The table now. A ledger that went back means that another table is in its place."""
         name = log.table.name
         found = log.latest()
         if found is None:
             raise Unavailable(f"the lake's table {name} is not there")
-        ledger = found.ledger(self._log_id, log.table.topic)
+        ledger = found.ledger(self.log_id, log.table.topic)
         known, self._known[name] = self._known.get(name, {}), ledger
         if any(ledger.get(partition, -1) < position for partition, position in known.items()):
             raise Stale(f"the lake's table {name} was replaced by one that has less")
@@ -91,7 +95,7 @@ class DeltaLake:
     def _write(self, records: Sequence[Record]) -> Mapping[int, str]:
         batches = [Batch(topic, *found) for topic, found in _by_topic(records).items()]
         appends = [
-            Append(self._files, self._logs[table.name], batch, self._log_id, self._look)
+            Append(self.files, self._tables[table.name], batch, self.log_id, self._newest)
             for batch in batches
             for table in OF_TOPIC[batch.topic]
         ]
@@ -110,7 +114,7 @@ class DeltaLake:
                     passing("lake.first_table")
         except BaseException:
             # The disk may have more than this process knows: look there before the next batch.
-            for log in self._logs.values():
+            for log in self._tables.values():
                 log.forget()
             raise
         passing("lake.committed")
@@ -138,10 +142,15 @@ def _checkpoint(log: TableLog) -> None:
 
 
 @asynccontextmanager
-async def open_lake(root: Path, log_id: str) -> AsyncGenerator[DeltaLake, None]:
-    """The lake in a folder: its tables are there above the yield, its thread has ended below it."""
+async def open_lake(
+    root: Path, log_id: str, config: Lake, *, answer_time: float = 30.0
+) -> AsyncGenerator[DeltaLake, None]:
+    """The lake in a folder: its tables are there above the yield, its threads have ended below it.
+
+    `answer_time`: seconds that an answer may take. Raises `Unavailable`.
+    """
     async with open_files(root) as files:
-        lake = DeltaLake(files, log_id)
+        lake = DeltaLake(files, log_id, answer_time, config.vacuum_after)
         try:
             await lake.open()
             yield lake

@@ -183,7 +183,7 @@ class LocalFiles:
                     os.link(item, shadow / LOG / item.name)
             with suppress(FileNotFoundError):
                 shutil.copy(log / "_last_checkpoint", shadow / LOG)
-            before = {item.name for item in (shadow / LOG).iterdir()}
+            before = {"_last_checkpoint", *(item.name for item in (shadow / LOG).iterdir())}
             DeltaTable(shadow).create_checkpoint()
             for made in (item for item in (shadow / LOG).iterdir() if item.name not in before):
                 self.adopt(f"{table}/{LOG}/{made.name}", made)

@@ -44,8 +44,8 @@ class TableLog:
         self._at: Snapshot | None = None
         self.table = table
 
-    def create(self) -> None:
-        """Make the table unless it is there."""
+    def create(self, kept: float) -> None:
+        """Make the table unless it is there. `kept`: seconds that any engine's vacuum leaves replaced files alone."""
         if self._exists():
             return
         metadata = {
@@ -54,7 +54,7 @@ class TableLog:
             "schemaString": Schema.from_arrow(self.table.schema.append(pa.field(DAY, pa.date32()))).to_json(),
             "partitionColumns": [DAY],
             "createdTime": now() // 1000,
-            "configuration": _CONFIGURATION,
+            "configuration": _CONFIGURATION | {"delta.deletedFileRetentionDuration": f"interval {kept:.0f} seconds"},
         }
         actions = [{"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}, {"metaData": metadata}]
         try:

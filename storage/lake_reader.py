@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from headwater.config import Query
 from headwater.errors import Unavailable
 from headwater.log import CANDIDATES, MESSAGES, REJECTED
 from headwater.message import Candidate, RejectedMessage
@@ -36,12 +35,12 @@ _IDS = 10_000
 
 
 class DeltaLakeReader:
-    """Use `open_lake_reader`. A `LakeReader`."""
+    """Use `open_lake_reader`, or a `DeltaLake`, which is one too. `time`: seconds an answer may take."""
 
-    def __init__(self, files: LakeFiles, log_id: str, config: Query) -> None:
-        self._files = files
-        self._log_id = log_id
-        self._time = config.time
+    def __init__(self, files: LakeFiles, log_id: str, time: float) -> None:
+        self.files = files
+        self.log_id = log_id
+        self._time = time
         self._threads = ThreadPoolExecutor(_THREADS, "lake-read")
         self._logs = {topic: TableLog(files, OF_TOPIC[topic][0]) for topic in (MESSAGES, CANDIDATES, REJECTED)}
         self._looking = threading.Lock()
@@ -99,7 +98,7 @@ class DeltaLakeReader:
 
     def _ids_of(self, path: str, group: int) -> list[tuple[int, int, str, str]]:
         """Of one row group; none behind the last one."""
-        with self._files.source(path) as source:
+        with self.files.source(path) as source:
             file = pq.ParquetFile(source)
             if group >= file.num_row_groups:
                 return []
@@ -131,8 +130,8 @@ class DeltaLakeReader:
             at = self._look(topic)
             if at is None:
                 return [], {}
-            found = Answer(execute, self._files.uri(table.name), list(at.files.values()), question).rows(limit)
-            return [columns.made(row.columns) for row in found], at.ledger(self._log_id, topic)
+            found = Answer(execute, self.files.uri(table.name), list(at.files.values()), question).rows(limit)
+            return [columns.made(row.columns) for row in found], at.ledger(self.log_id, topic)
 
         def twice(execute: Execute) -> tuple[Sequence[Any], Mapping[int, int]]:
             try:
@@ -174,10 +173,12 @@ class DeltaLakeReader:
 
 
 @asynccontextmanager
-async def open_lake_reader(root: Path, log_id: str, config: Query) -> AsyncGenerator[DeltaLakeReader, None]:
-    """A reader of the lake in a folder, whether there is one yet or not."""
+async def open_lake_reader(
+    root: Path, log_id: str, *, answer_time: float = 30.0
+) -> AsyncGenerator[DeltaLakeReader, None]:
+    """A reader of the lake in a folder, whether there is one yet or not. `answer_time`: seconds an answer may take."""
     async with open_files(root) as files:
-        reader = DeltaLakeReader(files, log_id, config)
+        reader = DeltaLakeReader(files, log_id, answer_time)
         try:
             yield reader
         finally:

@@ -32,6 +32,12 @@ class DataFile(NamedTuple):
     device: tuple[str, str] | None = None
     time: tuple[int, int] | None = None
 
+    def joined(self, more: "DataFile") -> "DataFile":
+        """The same file with more rows."""
+        return self._replace(
+            rows=self.rows + more.rows, device=_around(self.device, more.device), time=_around(self.time, more.time)
+        )
+
     def may_hold(self, device: str | None, start: int | None, end: int | None) -> bool:
         """Whether rows of the device with start <= time < end can be in it."""
         if device is not None and self.device is not None and not self.device[0] <= device <= self.device[1]:
@@ -134,6 +140,10 @@ def _file(
     time: tuple[int | None, int | None],
 ) -> DataFile:
     return DataFile(path, day, size, rows, modified / 1000, _both(*device), _both(*time))
+
+
+def _around(one: Any, other: Any) -> Any:
+    return one and other and (min(one[0], other[0]), max(one[1], other[1]))
 
 
 def _both(low: Any, high: Any) -> Any:

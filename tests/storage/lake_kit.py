@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from headwater.config import Query
+from headwater.config import Lake
 from headwater.log import CANDIDATES, MESSAGES, REJECTED
 from headwater.message import Body, Candidate, Message
 from storage.contract import LakeReader, LakeRow, Record, Span
@@ -25,7 +25,7 @@ class Seen(NamedTuple):
 
 
 def reader(root: Path, log_id: str = "log-1") -> AbstractAsyncContextManager[DeltaLakeReader]:
-    return open_lake_reader(root, log_id, Query())
+    return open_lake_reader(root, log_id)
 
 
 async def seen(lake: LakeReader, written: Sequence[Record] = ()) -> Seen:
@@ -78,7 +78,7 @@ class LakePlace:
         self.root = folder / "lake"
 
     def open(self, log_id: str = "log-1") -> AbstractAsyncContextManager[DeltaLake]:
-        return open_lake(self.root, log_id)
+        return open_lake(self.root, log_id, Lake())
 
     async def read_back(self) -> object:
         async with reader(self.root) as lake:
