@@ -13,36 +13,41 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import structlog
 from msgspec import Raw
-from query.api import make_app
-from storage.lake_maintenance import Maintainer
 
 from consumers.rules import rules_of
 from consumers.selector import Selector
 from consumers.worker import Writer
 from headwater.config import Config, LogConfig
 from headwater.directory import Directory
+from headwater.errors import Unavailable
 from headwater.log import CANDIDATES, MESSAGES, REGISTRY, REJECTED, TopicSpec
 from headwater.message import Rules
 from headwater.metrics import Metrics
 from headwater.supervise import Supervisor
-from headwater.times import SECOND
 from ingest.http.server import open_http
 from ingest.intake import LogIntake
+from ingest.models import Models
 from ingest.mqtt.server import open_mqtt
-from query.history import History
+from query.api import Parts, make_app
+from query.flow import Flow
+from query.health import Health
+from query.registry_api import registry_routes
 from query.tail import Tail
-from storage.contract import LakeReader, Store
+from storage.contract import Store
 from storage.delta_lake import open_lake
-from storage.lake_reader import open_lake_reader
+from storage.lake_maintenance import Maintainer
 from storage.outbox import drain_outbox, run_outbox, settle
 from storage.sqlite_checkpoints import open_checkpoints
 from storage.sqlite_live import open_live
 from storage.sqlite_log import SqliteLog, open_log
 from storage.sqlite_registry import SqliteRegistry, open_registry
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application  # starlette and uvicorn each have their own words for the same
 
 log = structlog.get_logger()
 
@@ -79,18 +84,17 @@ async def running(config: Config) -> AsyncGenerator[Addresses]:
         open_registry(folder / "registry.sqlite") as registry,
         open_checkpoints(folder / "checkpoints.sqlite") as checkpoints,
         open_live(folder / "live.sqlite", events.id) as live,
-        open_lake(folder / "lake", events.id) as lake,
-        open_lake_reader(folder / "lake", events.id, config.query) as lake_reader,
+        open_lake(folder / "lake", events.id, config.lake, answer_time=config.query.time) as lake,
     ):
         await settle(registry, events)
         rules = await _publish_rules(registry, config)
         await drain_outbox(registry, events)
         directory = Directory(config.ingest.anonymous)
         selector = Selector(events, checkpoints, config.selection, config.workers, metrics, rules=rules)
-        writers = [_live_writer(live, events, config, metrics)]
-        writers += [_lake_writer(lake, topic, events, config, metrics) for topic in (MESSAGES, CANDIDATES, REJECTED)]
-        groups = {CANDIDATES: f"{lake.name}.{CANDIDATES}"}
-        tail = Tail(events, lake.ledger, size=config.query.tail_size, groups=groups)
+        writers = _writers(live, lake, events, config, metrics)
+        states = [writer.state for writer in writers]
+        tail = Tail(events, lake.ledger, size=config.query.tail_size, groups={CANDIDATES: f"{lake.name}.{CANDIDATES}"})
+        flow = Flow(metrics, events, states, selector.state)
         supervisor = Supervisor()
         try:
             async with directory.following(events):
@@ -102,19 +106,41 @@ async def running(config: Config) -> AsyncGenerator[Addresses]:
                     supervisor.add(writer.state.group, writer.run)
                 supervisor.add("lake maintenance", Maintainer(lake, config.lake).run)
                 supervisor.add("log maintenance", partial(_maintain_log, events))
-                history = _history(lake_reader, tail, events, config)
-                app = make_app()
+                supervisor.add("flow", flow.run)
+                probes = {"log": events.ping, "live": live.ping, "lake": lake.ping, "tasks": partial(_well, supervisor)}
+                app = make_app(
+                    Parts(
+                        config=config,
+                        log=events,
+                        live=live,
+                        lake=lake,
+                        tail=tail,
+                        models=Models(config.models, directory.model_of),
+                        door=directory,
+                        metrics=metrics,
+                        flow=flow,
+                        health=Health(probes, [selector.state, *states]),
+                        routers=[registry_routes(registry, directory, tuple(config.models))],
+                    )
+                )
                 async with (
                     LogIntake(events, config, metrics, directory.model_of) as intake,
                     open_mqtt(config, intake, directory, metrics) as mqtt,
-                    open_http(config, app, intake, directory, metrics) as http,
+                    open_http(config, cast("ASGI3Application", app), intake, directory, metrics) as http,
                 ):
                     yield Addresses(http.address, mqtt.address)
                     http.stop_accepting()
                     mqtt.stop_accepting()
                     await intake.drain(DRAIN_SECONDS)
+                    app.state.streams.end()
         finally:
             await supervisor.stop(WORKER_SECONDS)
+
+
+async def _well(supervisor: Supervisor) -> None:
+    """A probe: no task is waiting to be started again."""
+    if supervisor.failures:
+        raise Unavailable("; ".join(f"{name}: {error}" for name, error in supervisor.failures.items()))
 
 
 async def _publish_rules(registry: SqliteRegistry, config: Config) -> Rules:
@@ -143,34 +169,26 @@ async def _follow_models(directory: Directory, registry: SqliteRegistry, config:
         unwatch()
 
 
-def _history(lake: LakeReader, tail: Tail, events: SqliteLog, config: Config) -> History:
-    return History(
-        lake,
-        tail,
-        log_id=events.id,
-        partitions=events.partitions(MESSAGES),
-        most_rows=config.query.most_rows,
-        repeated_within=round(config.selection.duplicate_time * SECOND),
+def _writers(live: Store, lake: Store, events: SqliteLog, config: Config, metrics: Metrics) -> list[Writer]:
+    """One worker a store and topic."""
+    workers, quick, large = config.workers, config.live, config.lake
+
+    def of_lake(topic: str) -> Writer:
+        return Writer(
+            lake,
+            topic,
+            events,
+            workers,
+            metrics,
+            batch=large.flush_messages,
+            size=large.flush_size,
+            wait=large.flush_every,
+        )
+
+    of_live = Writer(
+        live, MESSAGES, events, workers, metrics, batch=quick.batch, size=workers.batch_size, wait=quick.wait
     )
-
-
-def _live_writer(store: Store, events: SqliteLog, config: Config, metrics: Metrics) -> Writer:
-    live, workers = config.live, config.workers
-    return Writer(store, MESSAGES, events, workers, metrics, batch=live.batch, size=workers.batch_size, wait=live.wait)
-
-
-def _lake_writer(store: Store, topic: str, events: SqliteLog, config: Config, metrics: Metrics) -> Writer:
-    lake = config.lake
-    return Writer(
-        store,
-        topic,
-        events,
-        config.workers,
-        metrics,
-        batch=lake.flush_messages,
-        size=lake.flush_size,
-        wait=lake.flush_every,
-    )
+    return [of_live, of_lake(MESSAGES), of_lake(CANDIDATES), of_lake(REJECTED)]
 
 
 async def _maintain_log(events: SqliteLog, stop: asyncio.Event) -> None:

@@ -49,7 +49,7 @@ async def _run(config: Config, patience: float) -> Sequence[Finding]:
     async with (
         open_log_readonly(folder / "log.sqlite") as log,
         open_live(folder / "live.sqlite", log.id) as live,
-        open_lake_reader(folder / "lake", log.id, config.query) as lake,
+        open_lake_reader(folder / "lake", log.id, answer_time=config.query.time) as lake,
     ):
         ledgers = {"live": live.ledger, "lake": partial(_ledger, lake)}
         return await Audit(log, lake, live, ledgers).run(patience)
