@@ -1,0 +1,37 @@
+"""The registry's routes as an app of their own, with the real tables, log, outbox and directory behind them."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from fastapi import FastAPI
+
+from headwater.directory import Directory
+from query.problems import answer_errors
+from query.registry_api import registry_routes
+from storage.outbox import run_outbox, settle
+from storage.sqlite_registry import SqliteRegistry
+from tests.core.registry_kit import a_log, a_registry
+
+
+@asynccontextmanager
+async def registry_app(
+    folder: Path, anonymous: Literal["loopback", "never"] = "loopback", models: tuple[str, ...] = ()
+) -> AsyncGenerator[tuple[FastAPI, SqliteRegistry, Directory], None]:
+    directory = Directory(anonymous)
+    async with a_log(folder) as log, a_registry(folder) as registry:
+        await settle(registry, log)
+        async with directory.following(log):
+            pump = asyncio.create_task(run_outbox(registry, log))
+            app = FastAPI()
+            app.state.door = directory
+            app.include_router(registry_routes(registry, directory, models))
+            answer_errors(app)
+            try:
+                yield app, registry, directory
+            finally:
+                pump.cancel()
+                with suppress(asyncio.CancelledError):
+                    await pump
