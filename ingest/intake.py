@@ -22,6 +22,7 @@ from headwater.registry import Identity
 from headwater.times import believed
 from ingest.bounds import Bounds, check_size
 from ingest.contract import Owner, Payload, Receipt, Source
+from ingest.decoders import Family
 from ingest.decoders.choice import NATIVE, by_payload
 from ingest.decoders.native import read
 from ingest.lanes import Lanes, Terms, Waiting
@@ -133,7 +134,7 @@ class LogIntake:
         now = self._clock()
         for index, data in enumerate(payloads):
             try:
-                decoder, messages = self._decode(route, data, now)
+                family, messages = self._decode(route, data, now)
             except Rejected as error:
                 self._rejects.add(route, receipt, index, data, error, now)
                 continue
@@ -141,8 +142,9 @@ class LogIntake:
             for n, message in enumerate(messages):
                 try:
                     self._bounds.check_foreign(message)
-                    message.decoder = decoder
-                    message.raw = None if n else data  # once is enough to read it again
+                    if family is not NATIVE:
+                        message.decoder = family.name
+                        message.raw = None if n else data  # once is enough to read it again
                     if key and not message.id:
                         parts = [key, *[str(index)] * (len(payloads) > 1), *[str(n)] * (len(messages) > 1)]
                         message.id = _keyed(".".join(parts))
@@ -150,14 +152,14 @@ class LogIntake:
                 except Rejected as error:
                     self._rejects.add(route, receipt, index, data, error, now, message, again=n > 0)
 
-    def _decode(self, route: Route, data: bytes, received: int) -> tuple[str, Sequence[Message]]:
-        """The decoder's name and what it makes of the payload; `Rejected`, whatever it raises."""
+    def _decode(self, route: Route, data: bytes, received: int) -> tuple[Family, Sequence[Message]]:
+        """Which decoder it is and what it makes of the payload; `Rejected`, whatever it raises."""
         check_size(data, route.most)
         if route.refusal is not None:
             raise Rejected(route.refusal.reason, route.refusal.detail)
         family = route.family or by_payload(data, self._routes.model_of(route.device))
         try:
-            return family.name, family.decode(Payload(data, route.source, received))
+            return family, family.decode(Payload(data, route.source, received))
         except Rejected:
             raise
         except Exception as error:  # noqa: BLE001  # a decoder is someone's code on anyone's bytes
