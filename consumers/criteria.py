@@ -177,7 +177,7 @@ def bounds_of(value: Number, band: Deadband) -> tuple[float, float]:
         step = max(1, ceil(Fraction(size) * abs(value) / 100 if band.percent else Fraction(size)))
         return value - step, value + step
     if band.percent:
-        size *= abs(value) / 100
+        size = min(size * abs(value) / 100, _LARGEST)
     slack = min(1e-15 * (abs(value) + size), size / 1000)
     return min(value - size + slack, nextafter(value, -inf)), max(value + size - slack, nextafter(value, inf))
 

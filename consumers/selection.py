@@ -28,7 +28,7 @@ SILENCES = 10_000
 """The most silences one entry reports; what is left is reported with the next."""
 _TIME_BITS = 62  # of microseconds: later times, or negative ones, are nonsense that someone wrote to the log
 _DAY = 86_400 * 1_000_000
-_CHUNK = 20_000
+_CHUNK = 10_000
 """Values encoded at once: about a millisecond's work."""
 
 
@@ -223,13 +223,11 @@ class Selection:
         found: list[Candidate] = []
         deadlines = self._deadlines
         while deadlines and deadlines[0][0] <= self.clock and len(found) < SILENCES:
-            _, name = heappop(deadlines)
+            deadline, name = heappop(deadlines)
             device = self._devices[name]
-            if device.rule.silence is None:
-                continue
-            deadline = device.heard + device.rule.silence
-            if deadline > self.clock:
-                heappush(deadlines, (deadline, name))
+            true = device.heard + (device.rule.silence or 0)
+            if true != deadline:
+                heappush(deadlines, (true, name))
                 continue
             device.armed, device.silent = False, True
             found.append(self._silence(device, offset))
