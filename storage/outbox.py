@@ -25,7 +25,7 @@ from storage.sqlite_registry import Outgoing
 
 _BATCH = 1000
 _FIRST_PAUSE = 0.05
-_IDLE = 5.0  # seconds without a word: look anyway, for a change whose maker was cancelled before it could say so
+_IDLE = 1.0  # seconds; then it looks unasked, for what another process wrote (the first key) or a cancelled caller did
 _LONGEST_PAUSE = 2.0  # a revocation waits at most so long behind a log that is back
 
 

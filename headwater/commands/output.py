@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-_CONTROLS = re.compile("[\x7f-\x9f\ud800-\udfff]")  # JSON itself escapes those below 0x20
+_CONTROLS = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves the cursor, or text on the line, and is no text itself; JSON escapes those below 0x20 anyway."""
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
