@@ -19,8 +19,15 @@ _END_SECONDS = 1.0
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
+_BREAKS = tuple((mark.encode(), b"\\u%04x" % ord(mark)) for mark in "\u0085\u2028\u2029")
+"""What some clients take for a line's end, though server-sent events know only CR and LF; as JSON escapes."""
+
+
 def event(name: str, data: bytes, ident: str = "") -> bytes:
-    """One event. `data` is JSON, so it has no line breaks."""
+    """One event. `data` is JSON, so it has no CR or LF."""
+    for mark, escaped in _BREAKS:
+        if mark in data:
+            data = data.replace(mark, escaped)
     head = f"event: {name}\n" + (f"id: {ident}\n" if ident else "")
     return head.encode() + b"data: " + data + b"\n\n"
 
