@@ -14,6 +14,7 @@ from storage.delta_lake import DeltaLake, open_lake
 from storage.lake_reader import DeltaLakeReader, open_lake_reader
 
 ALL = Span()
+TOPICS = (MESSAGES, CANDIDATES, REJECTED)
 
 
 class Seen(NamedTuple):
@@ -71,7 +72,7 @@ def expected(written: Sequence[Record]) -> Seen:
 class LakePlace:
     """A lake in a folder, as the laws want it."""
 
-    topics = (MESSAGES, CANDIDATES, REJECTED)
+    topics = TOPICS
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
