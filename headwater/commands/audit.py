@@ -5,13 +5,12 @@ extra by name; exit code 1 if there is one.
 """
 
 import asyncio
-import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 import click
 
-from headwater.commands.options import configured
+from headwater.commands.options import configured, leave
 from headwater.config import Config
 from headwater.errors import HeadwaterError
 from query.audit import Audit, Finding
@@ -39,7 +38,7 @@ def audit(config: Config, patience: float) -> None:
         _show(finding)
     clean = all(finding.clean for finding in findings)
     click.echo("nothing missing, nothing extra" if clean else "NOT CLEAN: see above")
-    sys.exit(0 if clean else 1)
+    leave(0 if clean else 1)
 
 
 async def _run(config: Config, patience: float) -> Sequence[Finding]:

@@ -16,7 +16,7 @@ import uvloop
 
 from headwater import logs
 from headwater.app import Addresses, running
-from headwater.commands.options import read_configuration
+from headwater.commands.options import leave, read_configuration
 from headwater.config import Config
 from headwater.errors import ConfigError, HeadwaterError
 
@@ -46,6 +46,7 @@ def up(file: Path | None, data: Path | None, http: str | None, mqtt: str | None,
         raise click.ClickException(str(error)) from None
     except HeadwaterError as error:
         raise click.ClickException(f"could not start: {error}") from None
+    leave(0)
 
 
 async def _serve(config: Config, *, demo: bool) -> None:
@@ -77,7 +78,7 @@ async def _play(addresses: Addresses) -> Process:
     """The demo is a process of its own: it comes through the front door as devices do."""
     command = [sys.executable, "-m", "headwater.cli", "replay", "--demo"]
     options = ["--url", f"http://{addresses.http}", "--mqtt", addresses.mqtt]
-    return await asyncio.create_subprocess_exec(*command, *options, env=os.environ, start_new_session=True)
+    return await asyncio.create_subprocess_exec(*command, *options, env=dict(os.environ), start_new_session=True)
 
 
 async def _end(player: Process) -> None:
