@@ -33,7 +33,7 @@ from headwater.registry import (
     version_of,
 )
 from storage.outbox import drain_outbox, run_outbox, settle
-from storage.sqlite_registry import SqliteRegistry, open_registry
+from storage.sqlite_registry import Outgoing, SqliteRegistry, open_registry
 from tests.core.registry_kit import PARTITIONS, a_log, a_registry, controls, sent
 
 ROOT = Path(__file__).parents[2]
@@ -240,6 +240,26 @@ async def test_the_pump_wakes_at_once_and_ends_when_it_is_told(registry: SqliteR
             assert await directory.applied(await registry.put_device(Device(f"d{n}")), seconds=2)
         stop.set()
         await asyncio.wait_for(pump, 2)
+
+
+async def test_a_pump_with_nothing_to_do_does_nothing(
+    registry: SqliteRegistry, log: Log, monkeypatch: pytest.MonkeyPatch
+):
+    looks: list[int] = []
+    pending = registry.pending
+
+    async def counted(limit: int) -> Sequence[Outgoing]:
+        looks.append(limit)
+        return await pending(limit)
+
+    monkeypatch.setattr(registry, "pending", counted)
+    stop = asyncio.Event()
+    pump = asyncio.create_task(run_outbox(registry, log, stop))
+    await registry.put_device(Device("a"))
+    await asyncio.sleep(0.1)
+    assert 1 < len(looks) < 6
+    stop.set()
+    await pump
 
 
 class Refusing:
