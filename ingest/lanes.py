@@ -196,6 +196,8 @@ class Lane:
         batch = self._queue[:count]
         del self._queue[:count]
         self._size -= size
+        if not self._queue:
+            self._wake.clear()
         return batch, size
 
 

@@ -26,6 +26,7 @@ from tests.ingest.intake_kit import Owner, ScriptedLog, Step, until
 
 NOW = 1_763_719_000_000_000
 MQTT = Source("mqtt", peer="127.0.0.1:5000")
+OTHER = next(f"d{n}" for n in range(99) if partition_for(b"d%d" % n, 4) != partition_for(b"pump-7", 4))
 PUMP = Identity("pump-7", device="pump-7")
 
 
@@ -304,6 +305,8 @@ class TestRejected:
                 *["bad_shape"] * 3,
             ]
             assert receipt.accepted == 1
+            crowd = await desk.take(named(fields={"a": 1}, heard_by=[{"gateway": "g"}] * 4))
+            assert [one.reason for one in crowd.rejections or ()] == ["too_many_fields"]
 
     async def test_a_position_or_a_gateway_that_heard_it_is_enough(self) -> None:
         async with bench() as desk:
@@ -430,10 +433,26 @@ class TestPressure:
             await until(lambda: relieved == ["at once", "later"])
             assert not desk.intake.full
 
-    async def test_bytes_count_as_well(self) -> None:
-        async with bench(asyncio.Event(), waiting_size=100) as desk:
-            desk.offer(named(fields={"x": "y" * 200}))
+    async def test_more_than_half_of_the_limit_is_still_full(self) -> None:
+        gate = asyncio.Event()
+        async with bench(gate, waiting_messages=4) as desk:
+            desk.offer(named(), named(), named())
+            await until(lambda: desk.log.calls == 1)
+            await desk.take({"device": OTHER, "fields": {"x": 1}})
             assert desk.intake.full
+            gate.set()
+            await until(lambda: not desk.intake.full)
+
+    async def test_bytes_count_as_well(self) -> None:
+        gate = asyncio.Event()
+        async with bench(gate, waiting_size=400) as desk:
+            receipt = desk.offer(named(fields={"x": "y" * 300}))
+            assert desk.intake.full
+            gate.set()
+            await until(lambda: not receipt.waiting)
+            assert not desk.intake.full
+            assert not (await desk.take(named(fields={"x": "y" * 50}))).failed
+            assert not desk.intake.full
 
     async def test_whoever_goes_on_all_the_same_is_refused_at_twice_the_limit(self) -> None:
         gate = asyncio.Event()
@@ -450,13 +469,12 @@ class TestPressure:
 
     async def test_while_one_partition_hangs_it_fails_fast_and_the_others_go_on(self) -> None:
         gate = asyncio.Event()
-        other = next(f"d{n}" for n in range(99) if partition_for(b"d%d" % n, 4) != partition_for(b"pump-7", 4))
         async with bench(gate, append_time=0.02) as desk:
             assert (await desk.take(named(id="1"))).failed
             at_once = desk.offer(named(id="2"))
             assert at_once.failed
             assert at_once.waiting == 0
-            assert not (await desk.take({"device": other, "fields": {"x": 1}})).failed
+            assert not (await desk.take({"device": OTHER, "fields": {"x": 1}})).failed
             gate.set()
             await until(lambda: len(desk.log.values()) == 2)
             await until(lambda: desk.offer(named(id="1")).accepted == 1)

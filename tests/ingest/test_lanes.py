@@ -106,6 +106,37 @@ async def test_a_batch_is_bounded_in_bytes_and_a_larger_entry_goes_alone(monkeyp
     assert desk.settled_size == 40 + 40 + 501 + 61
 
 
+async def test_what_fails_behind_a_bounded_batch_is_counted_in_bytes_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes_module, "BATCH_SIZE", 100)
+    async with Desk(ScriptedLog("refuse")) as desk:
+        desk.send(1, 2, 3, size=59)
+        await desk.settled(3)
+
+    assert desk.failed == [1, 2, 3]
+    assert desk.settled_size == 180
+
+
+async def test_an_idle_lane_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes_module, "BATCH_SIZE", 100)
+    naps: list[float] = []
+    real_sleep = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        await real_sleep(0)
+
+    async with Desk(ScriptedLog()) as desk:
+        monkeypatch.setattr(lanes_module.asyncio, "sleep", sleep)
+        desk.send(1, size=500)
+        while not desk.durable:
+            await real_sleep(0)
+        naps.clear()
+        for _ in range(20):
+            await real_sleep(0)
+
+    assert naps == []
+
+
 @pytest.mark.parametrize("step", ["raise", "break", "refuse"])
 async def test_when_an_append_fails_all_that_is_queued_behind_it_fails_and_the_lane_goes_on(step: Step) -> None:
     async with Desk(ScriptedLog(step)) as desk:

@@ -209,6 +209,8 @@ def test_the_device_may_stand_in_the_topic_alone_and_must_not_differ_from_it() -
         (b'{"position":{"lat":0}}', "bad_position", "no `lon`"),
         (b'{"position":{"lat":"1","lon":2}}', "bad_position", "`position.lat`"),
         (b'{"position":{"lat":1,"lon":2,"hight":3}}', "unknown_field", "`hight`"),
+        (b'{"device":"a","position":5,"x":1}', "bad_position", "`position`"),
+        (b'{"device":"a","heard_by":"g1","x":1}', "wrong_type", "`heard_by`"),
         (b'{"heard_by":[{"rssi":-70}]}', "bad_shape", "no `gateway`"),
         (b'{"heard_by":[{"gateway":"g","rssi":"x"}]}', "wrong_type", "rssi"),
         (b"[" * 10_000, "too_deep", "nested"),
