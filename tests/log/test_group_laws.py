@@ -96,17 +96,34 @@ async def test_a_silent_member_loses_its_partitions_and_its_commit_is_stale(logs
             assert await log.committed("g", TOPIC) == {}
 
 
-async def test_a_member_that_was_silent_may_come_back(logs: Logs) -> None:
-    async with logs.open(topic(1), session=0.1) as log, log.subscribe([TOPIC], "g") as member:
+async def test_a_silent_member_cannot_commit_even_while_it_is_told(logs: Logs) -> None:
+    told: list[str] = []
+
+    class Late(Recorder):
+        async def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+            try:
+                await member.commit(in_hand)
+            except Stale:
+                told.append("stale")
+
+    async with logs.open(topic(1), session=0.1) as log, log.subscribe([TOPIC], "g", Late()) as member:
         await put(log, 0, "a")
         in_hand = await take(member, 1)
         await asyncio.sleep(0.3)
+        assert told == ["stale"]
+
+
+async def test_a_member_that_was_silent_may_come_back(logs: Logs) -> None:
+    async with logs.open(topic(1), session=0.1) as log, log.subscribe([TOPIC], "g") as member:
+        await put(log, 0, "a", "b", "c")
+        in_hand = await member.batch(1, 1000, 0)
+        await asyncio.sleep(0.3)
         with pytest.raises(Stale):
             await member.commit(in_hand)
-        again = await take(member, 1)
-        assert values(again) == ["a"]
+        again = await take(member, 3)
+        assert values(again) == ["a", "b", "c"]
         await member.commit(again)
-        assert await log.committed("g", TOPIC) == {0: 1}
+        assert await log.committed("g", TOPIC) == {0: 3}
 
 
 async def test_a_member_that_takes_is_not_silent(logs: Logs) -> None:
@@ -205,9 +222,9 @@ async def test_nothing_of_a_revoked_partition_is_handed_out(logs: Logs) -> None:
     one, two = Recorder(), Recorder()
     async with logs.open(topic(2)) as log, log.subscribe([TOPIC], "g", one) as first:
         await first.batch(1, 1, 0)
-        waiting = asyncio.ensure_future(first.batch(100, 10_000, 0.4))
         await put(log, 0, "a")
         await put(log, 1, "b")
+        waiting = asyncio.ensure_future(first.batch(100, 10_000, 0.4))
         await asyncio.sleep(0.02)
         async with log.subscribe([TOPIC], "g", two) as second:
             theirs = await take(second, 1)

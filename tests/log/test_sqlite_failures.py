@@ -6,18 +6,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from headwater import failpoints
-from headwater.errors import ConfigError, LogError, Unavailable
-from headwater.log import NewEntry, TopicSpec
+from headwater.errors import ConfigError, LogError, Stale, Unavailable
+from headwater.log import NewEntry, TopicPartition, TopicSpec
 from storage.sqlite_log import open_log
 from storage.sqlite_log_reader import open_log_readonly
-from tests.log.kit import TOPIC, kept, new, put, take, topic, values
+from tests.log.kit import TOPIC, Recorder, kept, new, put, take, topic, values
 
 
 @pytest.fixture
@@ -205,3 +205,43 @@ async def test_a_reader_beside_the_writer_sees_what_is_durable(path: Path) -> No
         await reader.aclose()
     async with open_log_readonly(path) as alone:
         assert [values(batch) async for batch in alone.read(TOPIC, 1, 1)] == [["b", "c"]]
+
+
+@pytest.mark.parametrize("how", ["hangs", "fails"])
+async def test_a_revoked_hook_that_hangs_or_fails_does_not_keep_the_partition(
+    path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    class Bad(Recorder):
+        async def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+            await super().revoked(partitions)
+            if how == "fails":
+                raise RuntimeError
+            await asyncio.sleep(3600)
+
+    monkeypatch.setattr("storage.sqlite_log_member.REVOKE_TIME", 0.05)
+    hooks = Bad()
+    async with open_log(path, [topic(2)]) as log, log.subscribe([TOPIC], "g", hooks) as first:
+        await put(log, 0, "a")
+        await put(log, 1, "b")
+        in_hand = await take(first, 2)
+        async with log.subscribe([TOPIC], "g") as second:
+            theirs = await take(second, 1)
+            assert [at.partition for at in hooks.revocations[0]] == [theirs[0].partition]
+            with pytest.raises(Stale):
+                await first.commit(in_hand)
+
+
+async def test_an_assigned_hook_that_hangs_is_silence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(Recorder):
+        async def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+            await asyncio.sleep(3600)
+            return {}
+
+    monkeypatch.setattr("storage.sqlite_log_member.REVOKE_TIME", 0.05)
+    async with open_log(path, [topic(1)], session=0.1) as log, log.subscribe([TOPIC], "g", Hanging()) as stuck:
+        await put(log, 0, "a")
+        hanging = asyncio.ensure_future(stuck.batch(1, 1, 0))
+        await asyncio.sleep(0.02)
+        async with log.subscribe([TOPIC], "g") as other:
+            assert values(await take(other, 1)) == ["a"]
+        hanging.cancel()

@@ -144,6 +144,20 @@ async def test_readers_that_retention_overtakes_are_told(path: Path, clock: Cloc
                 await again.batch(1, 1000, 0)
 
 
+async def test_a_reader_beside_that_retention_overtakes_is_told(path: Path, clock: Clock) -> None:
+    async with (
+        open_log(path, [TopicSpec(TOPIC, 1, retention=DAY)], clock=clock) as log,
+        open_log_readonly(path) as beside,
+    ):
+        await put(log, 0, *("x" * 8_000))
+        reader = beside.read(TOPIC, 0, 0)
+        assert len(await anext(reader)) < 8_000
+        clock.seconds += 2 * DAY
+        await log.maintain()
+        with pytest.raises(OffsetOutOfRange, match="is gone"):
+            await anext(reader)
+
+
 async def test_a_group_near_to_losing_entries_is_seen(path: Path, clock: Clock) -> None:
     async with open_log(path, [TopicSpec(TOPIC, 2, retention=DAY, retention_size=10_000)], clock=clock) as log:
         await put(log, 0, "a")
