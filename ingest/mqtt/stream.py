@@ -106,7 +106,10 @@ class Stream:
             transport.close()
             return False
         self.resume()
-        transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:  # the peer has reset it, and nobody has told us yet
+            transport.abort()
         return True
 
     def abort(self) -> None:

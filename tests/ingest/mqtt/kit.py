@@ -1,0 +1,285 @@
+"""What the MQTT tests share: an intake and a door that do as they are told, a client that shows every packet."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+from headwater.config import Config
+from headwater.errors import Reason, Refused
+from headwater.metrics import Metrics
+from headwater.registry import ANONYMOUS, Identity
+from ingest.contract import Owner, Receipt, Rejection, Source
+from ingest.mqtt.encoding import encode
+from ingest.mqtt.packets import (
+    Connack,
+    Connect,
+    Disconnect,
+    Packet,
+    Puback,
+    Publish,
+    Suback,
+    Subscribe,
+    Subscription,
+    Will,
+)
+from ingest.mqtt.properties import NONE, Properties
+from ingest.mqtt.reader import Reader
+from ingest.mqtt.server import MqttServer, open_mqtt
+
+TIMEOUT = 5.0
+P = TypeVar("P", bound=Packet)
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class ScriptedIntake:
+    """Notes what it is given. `slow`: nothing is settled until `settle` is called. `reject`: payload → reason, or None."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.slow = False
+        self.failing = False
+        self.reject: Callable[[bytes], Reason | None] = lambda _payload: None
+        self.accepted: list[tuple[Identity, Source, bytes]] = []
+        self.waiting: list[Receipt] = []
+        self.relieved: list[Callable[[], None]] = []
+        self.at_once = False
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [payload for _, _, payload in self.accepted]
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        self.relieved.append(callback)
+
+    def relieve(self) -> None:
+        self.full = False
+        callbacks, self.relieved = self.relieved, []
+        for callback in callbacks:
+            callback()
+
+    def accept(
+        self, identity: Identity, source: Source, payloads: Sequence[bytes], receipt: Receipt, key: str = ""
+    ) -> None:
+        assert not key
+        for at, payload in enumerate(payloads):
+            self.accepted.append((identity, source, payload))
+            reason = self.reject(payload)
+            if reason is None:
+                receipt.accepted += 1
+            else:
+                receipt.rejections = [*(receipt.rejections or []), Rejection(at, reason, "so it was told")]
+        if self.at_once:
+            return
+        receipt.waiting += len(payloads)
+        self.waiting.append(receipt)
+        if not self.slow:
+            asyncio.get_running_loop().call_soon(self.settle)
+
+    def settle(self, count: int | None = None, *, failed: bool = False) -> None:
+        """Settle the oldest receipts, or those whose position is given."""
+        some = self.waiting[:count]
+        self.waiting = self.waiting[len(some) :]
+        self.settle_these(some, failed=failed)
+
+    def settle_these(self, some: Sequence[Receipt], *, failed: bool = False) -> None:
+        owners: dict[int, Owner] = {}
+        for receipt in some:
+            receipt.failed = failed or self.failing
+            receipt.waiting = 0
+            owners[id(receipt.owner)] = receipt.owner
+        for owner in owners.values():
+            owner.release()
+
+    async def drain(self, seconds: float) -> None:
+        raise NotImplementedError
+
+
+class ScriptedDoor:
+    """Knows the identities it is given, by token; nobody else, but whoever says nothing on loopback."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Identity] = {}
+        self.refuse: Refused | None = None
+        self.watchers: list[Callable[[str], None]] = []
+
+    def identify(self, name: str, secret: str, *, loopback: bool) -> Identity:
+        if self.refuse is not None:
+            raise self.refuse
+        if not name and not secret:
+            if loopback:
+                return ANONYMOUS
+            raise Refused("no_credentials", "none given")
+        found = self.known.get(secret)
+        if found is None or (name and name != found.name):
+            raise Refused("bad_credentials", "not known")
+        return found
+
+    def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
+        self.watchers.append(changed)
+        return lambda: self.watchers.remove(changed)
+
+    def add(self, name: str, *speaks_for: str) -> str:
+        """A device; returns its token."""
+        self.known[f"token-{name}"] = Identity(name=name, device=name, speaks_for=speaks_for)
+        return f"token-{name}"
+
+    def change(self, name: str) -> None:
+        for changed in list(self.watchers):
+            changed(name)
+
+
+class Client:
+    """Speaks MQTT over a socket, one packet at a time; checks nothing, so that it can be wrong on purpose."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, version: int) -> None:
+        self.stream = reader
+        self.writer = writer
+        self.version = version
+        self._reader = Reader(2**28, 2**28, peer="server", version=version)
+        self._packets: list[Packet] = []
+
+    @property
+    def port(self) -> int:
+        return int(self.writer.get_extra_info("sockname")[1])
+
+    def send(self, *packets: Packet) -> None:
+        self.writer.write(b"".join(encode(packet, self.version) for packet in packets))
+
+    def send_bytes(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def packet(self) -> Packet | None:
+        """The next packet; None if the connection was closed instead."""
+        while not self._packets:
+            try:
+                data = await asyncio.wait_for(self.stream.read(65_536), TIMEOUT)
+            except ConnectionResetError:
+                return None
+            if not data:
+                return None
+            self._packets += self._reader.feed(data)
+            assert self._reader.broken is None, self._reader.broken
+        return self._packets.pop(0)
+
+    async def expect(self, kind: type[P]) -> P:
+        packet = await self.packet()
+        assert isinstance(packet, kind), packet
+        return packet
+
+    async def nothing(self) -> None:
+        """Nothing has come, and nothing comes by the time that a PINGREQ is answered."""
+        self.send_bytes(b"\xc0\0")
+        packet = await self.packet()
+        assert type(packet).__name__ == "Pingresp", packet
+
+    async def closed(self) -> None:
+        """The connection is closed without another packet."""
+        assert await self.packet() is None
+        self.writer.close()
+
+    async def connect(self, client_id: str = "c1", **more: Any) -> Connack:
+        self.send(Connect(self.version, client_id, **more))
+        return await self.expect(Connack)
+
+    async def subscribe(self, *filters: str | Subscription, qos: int = 0, properties: Properties = NONE) -> Suback:
+        items = tuple(Subscription(one, qos) if isinstance(one, str) else one for one in filters)
+        self.send(Subscribe(7, items, properties))
+        return await self.expect(Suback)
+
+    def publish(self, *payloads: bytes, qos: int = 1, topic: str = "devices/d1/telemetry", first_id: int = 1) -> None:
+        """Payloads with packet ids from `first_id` on (QoS 0: none)."""
+        for number, payload in enumerate(payloads, first_id):
+            self.send(Publish(topic, payload, qos << 1, number if qos else 0))
+
+    async def acknowledged(self, count: int) -> list[int]:
+        return [(await self.expect(Puback)).packet_id for _ in range(count)]
+
+    async def disconnected(self) -> Disconnect:
+        """DISCONNECT, and nothing behind it."""
+        packet = await self.expect(Disconnect)
+        await self.closed()
+        return packet
+
+    async def close(self) -> None:
+        self.writer.close()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+
+class Endpoint:
+    """An endpoint with everything around it, and clients for it."""
+
+    def __init__(self, server: MqttServer, intake: ScriptedIntake, door: ScriptedDoor, metrics: Metrics, clock: Clock):
+        self.server = server
+        self.intake = intake
+        self.door = door
+        self.metrics = metrics
+        self.clock = clock
+        self._clients: list[Client] = []
+
+    async def client(self, version: int = 5) -> Client:
+        """A connection that has said nothing yet."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        client = Client(reader, writer, version)
+        self._clients.append(client)
+        return client
+
+    async def connected(self, client_id: str = "c1", version: int = 5, **more: Any) -> Client:
+        client = await self.client(version)
+        connack = await client.connect(client_id, **more)
+        assert connack.code == 0
+        return client
+
+    async def close_clients(self) -> None:
+        for client in self._clients:
+            await client.close()
+
+    def after(self, seconds: float) -> None:
+        """So many seconds later."""
+        self.clock.now += seconds
+        self.server.sweep()
+
+
+@asynccontextmanager
+async def endpoint(**mqtt: Any) -> AsyncGenerator[Endpoint, None]:
+    """An endpoint on a free port. `mqtt`: settings of that section."""
+    config = Config.model_validate({"mqtt": {"listen": "127.0.0.1:0", **mqtt}})
+    intake, door, metrics, clock = ScriptedIntake(), ScriptedDoor(), Metrics(), Clock()
+    async with open_mqtt(config, intake, door, metrics, clock=clock) as server:
+        made = Endpoint(server, intake, door, metrics, clock)
+        try:
+            yield made
+        finally:
+            await made.close_clients()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the event loop run until it is so."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + TIMEOUT
+    while not condition():
+        assert loop.time() < deadline, "it never became so"
+        await asyncio.sleep(0.001)
+
+
+def will(topic: str = "devices/d1/telemetry", payload: bytes = b"gone", **more: Any) -> Will:
+    return Will(topic, payload, **more)
+
+
+def publishes(packets: Sequence[Packet | None]) -> list[tuple[str, bytes, int]]:
+    """(topic, payload, QoS) of packets that must all be PUBLISHes."""
+    found: list[tuple[str, bytes, int]] = []
+    for packet in packets:
+        assert isinstance(packet, Publish), packet
+        found.append((packet.topic, packet.payload, packet.qos))
+    return found
