@@ -260,6 +260,13 @@ class Connection(HttpToolsProtocol):
             if isinstance(waiting, Turn):
                 waiting.cycle.keep_alive = False
 
+    def end_stream(self) -> None:
+        """The server stops, and an answer that has begun may never end: end it."""
+        first = self._line[0] if self._line else None
+        if isinstance(first, Turn) and first.cycle.response_started:
+            first.vanish()
+            self.transport.close()
+
     def _cut(self, refusal: Refusal) -> None:
         """Answer what is being received with this, after all answers before it, and read nothing more."""
         if self._receiving and self._turn is not None and not self._drop(self._turn):

@@ -64,7 +64,7 @@ class IngestProtocol(Connection):
         if self._deaf:
             self._since = self._service.clock
             return
-        if self._receiving or not self._take_known(data):
+        if self._receiving or self._last or not self._take_known(data):
             self._parse(data)
         if self._line:
             self._flush()
@@ -183,7 +183,7 @@ class IngestProtocol(Connection):
             return
         body = self._body if isinstance(self._body, bytes) else bytes(self._body)
         self._forget_body()
-        exchange = Exchange(self, close=not self._keep)
+        exchange = Exchange(self, close=not self._keep or self._last)
         if self._refusal is not None:
             exchange.answer = self._service.replies.refusal(self._refusal, close=exchange.close)
         self._take(exchange, head, body)

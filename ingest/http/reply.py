@@ -114,9 +114,8 @@ def busy() -> Refusal:
     return Refusal(503, "busy", "more is arriving than can be logged now: send again later", retry_after(1))
 
 
-def unavailable() -> Refusal:
-    """The log did not take all of it."""
-    detail = "the log did not take all of it in time: send all of it again"
+def unavailable(detail: str = "the log did not take all of it in time: send all of it again") -> Refusal:
+    """Something that it takes is away: the log, mostly."""
     return Refusal(503, "unavailable", detail, retry_after(2))
 
 

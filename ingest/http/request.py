@@ -3,10 +3,11 @@
 One JSON object, an array of them, or NDJSON: one object a line. NDJSON is known by its content type, or by its content:
 a first line that is an object by itself, with more behind it. Each payload keeps the bytes it came as, without the
 white space around it; blank lines are none (an index counts lines with content). What cannot be split is one payload:
-the intake says what is wrong with it. That includes an array with a syntax error or too deep a nesting in any element.
+the intake says what is wrong with it.
 With a decoder other than the native one, the body is one payload as it is, unless its content type is NDJSON.
 """
 
+import re
 import zlib
 
 import msgspec
@@ -21,8 +22,15 @@ MOST_VALUES = 1_000_000
 MOST_MEMBERS = 64
 """The most gzip members in one body; each is a stream of its own."""
 
+MOST_TOKENS = 200_000
+"""The most strings, commas and brackets of a broken array that is split in spite of that."""
+
 _GZIP = 31  # zlib's word for: gzip's header and checksum, a window of 32 KiB
 _MAGIC = b"\x1f\x8b"
+
+_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},"]', re.DOTALL)
+_OPENING = {b"[", b"{"}
+_CLOSING = {b"]", b"}"}
 
 _elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _value = msgspec.json.Decoder(msgspec.Raw).decode
@@ -57,7 +65,31 @@ def _array(body: bytes) -> list[bytes]:
     try:
         return [bytes(element) for element in _elements(body)]
     except (msgspec.DecodeError, RecursionError):
-        return [body]
+        return _split(body)
+
+
+def _split(body: bytes) -> list[bytes]:
+    """The elements of an array that something in one of them spoils, found by quotes and brackets alone.
+
+    Python's own encoder writes NaN, which is no JSON: one such reading should not hold up all others for ever.
+    """
+    parts: list[bytes] = []
+    depth = start = 0
+    for count, token in enumerate(_TOKENS.finditer(body)):
+        mark = token[0]
+        if count > MOST_TOKENS or mark == b'"':
+            break
+        if mark in _OPENING:
+            depth += 1
+            start = start or token.end()
+        elif mark in _CLOSING:
+            depth -= 1
+        if (mark == b"," and depth == 1) or depth == 0:
+            parts.append(body[start : token.start()].strip())
+            start = token.end()
+        if depth == 0:
+            return parts if start == len(body) and all(parts) else [body]
+    return [body]
 
 
 def _looks_like_lines(body: bytes) -> bool:

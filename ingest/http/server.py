@@ -28,14 +28,25 @@ from ingest.http.service import Service
 BACKLOG = 2048
 GRACE = 5.0
 """Seconds that `close` gives to requests that are not answered yet, and to the app's own shutdown."""
+STREAM_GRACE = 0.5
+"""Seconds of it for answers that have begun."""
 
 log = structlog.get_logger()
 
 
 class HttpServer:
-    """`address`: HOST:PORT as listened on, with the real port."""
+    """`address`: HOST:PORT as listened on, with the real port. `clock`: seconds that only grow."""
 
-    def __init__(self, config: Config, app: ASGI3Application, intake: Intake, door: Door, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        config: Config,
+        app: ASGI3Application,
+        intake: Intake,
+        door: Door,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self.address = config.http.listen
         self._service = Service(config, intake, door, metrics)
         self._config = uvicorn.Config(
@@ -45,6 +56,7 @@ class HttpServer:
         self._lifespan = self._config.lifespan_class(self._config)
         self._state = ServerState()
         self._begun = False
+        self._closed = False
         self._sockets: list[socket.socket] = []
         self._listeners: list[asyncio.Server] = []
         self._ticker: asyncio.Task[None] | None = None
@@ -62,7 +74,7 @@ class HttpServer:
         self._begun = True
         if self._lifespan.should_exit:
             raise ConfigError("the API did not start; the log says why")
-        self._tick()
+        self.tick()
         self._ticker = asyncio.create_task(self._run(), name="http ticker")
         loop = asyncio.get_running_loop()
         for found in self._sockets:
@@ -72,20 +84,26 @@ class HttpServer:
         """From now on ingest requests get 503. Everything else goes on."""
         self._service.stopping = True
 
+    def tick(self) -> None:
+        """Hold all connections to their limits of time, by the clock as it stands now. Done at least every second."""
+        clock = self._clock()
+        if self._service.tick(clock, time.time()):
+            self._state.default_headers = [(b"date", self._service.replies.date)]
+        for connection in self._connections():
+            connection.tick(clock)
+
     async def close(self) -> None:
-        """Listen no more, answer what is under way for `GRACE` seconds at most, close all connections."""
+        """Listen no more, answer what is under way for `GRACE` seconds at most, close all connections.
+
+        Answers that have begun and go on, as streams do, are ended after `STREAM_GRACE`.
+        """
+        if self._closed:
+            return
+        self._closed = True
         self.stop_accepting()
         for listening in (*self._listeners, *self._sockets):
             listening.close()
-        for connection in self._connections():
-            connection.shutdown()
-        if not await _within(GRACE, lambda: not self._state.connections and not self._state.tasks):
-            log.warning("requests not answered in time are dropped", requests=len(self._state.tasks), seconds=GRACE)
-        for connection in self._connections():
-            connection.transport.abort()
-        for task in list(self._state.tasks):
-            task.cancel()
-        await _within(GRACE, lambda: not self._state.connections and not self._state.tasks)
+        await self._end_connections()
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.wait((self._ticker,))
@@ -93,6 +111,29 @@ class HttpServer:
         if self._begun:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._lifespan.shutdown(), GRACE)
+
+    async def _end_connections(self) -> None:
+        for connection in self._connections():
+            connection.shutdown()
+        if not await self._all_gone(STREAM_GRACE):
+            for connection in self._connections():
+                connection.end_stream()
+        if not await self._all_gone(GRACE - STREAM_GRACE):
+            log.warning("requests not answered in time are dropped", requests=len(self._state.tasks), seconds=GRACE)
+        for connection in self._connections():
+            connection.transport.abort()
+        for task in list(self._state.tasks):
+            task.cancel()
+        await self._all_gone(GRACE)
+
+    async def _all_gone(self, seconds: float) -> bool:
+        """Wait until no connection is open and no request under way; False if it is not so by then."""
+        deadline = time.monotonic() + seconds
+        while self._state.connections or self._state.tasks:
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(0.01)
+        return True
 
     def _protocol(self) -> IngestProtocol:
         return IngestProtocol(self._service, self._config, self._state, self._lifespan.state)
@@ -104,16 +145,9 @@ class HttpServer:
         while True:
             await asyncio.sleep(self._period)
             try:
-                self._tick()
+                self.tick()
             except Exception:  # whatever one connection did, the limits of all others must hold
                 log.exception("the sweep over HTTP connections failed")
-
-    def _tick(self) -> None:
-        clock = asyncio.get_running_loop().time()
-        if self._service.tick(clock, time.time()):
-            self._state.default_headers = [(b"date", self._service.replies.date)]
-        for connection in self._connections():
-            connection.tick(clock)
 
 
 @asynccontextmanager
@@ -149,13 +183,3 @@ def listen(address: str) -> tuple[list[socket.socket], str]:
             bound.close()
         raise ConfigError(f"http.listen: cannot listen on {address}: {error.strerror or error}") from None
     return sockets, f"{host}:{port}"
-
-
-async def _within(seconds: float, done: Callable[[], bool]) -> bool:
-    """Wait until it is so; False if it is not by then."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not done():
-        if asyncio.get_running_loop().time() > deadline:
-            return False
-        await asyncio.sleep(0.01)
-    return True

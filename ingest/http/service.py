@@ -3,22 +3,25 @@
 import time
 
 from headwater.config import Config
-from headwater.errors import Refused
+from headwater.errors import Refused, Unavailable
 from headwater.metrics import Metrics
 from headwater.registry import Identity
 from ingest.contract import Door, Intake
 from ingest.http.head import Head
-from ingest.http.reply import BadRequest, Replies, refused
+from ingest.http.reply import BadRequest, Replies, refused, unavailable
 
 HEADS = 8192
 HEAD_LENGTH = 1024
 """How many heads are remembered, and the longest in bytes."""
+VOUCHED = 10
+"""Seconds after which the door is asked again who someone is: it may have become unable to tell."""
 
 
 class Service:
-    """`clock`: the event loop's time at the latest tick, so that nobody asks the loop for every request.
+    """`clock`: the server's clock at the latest tick, so that nobody asks it for every request.
 
-    `rights` grows whenever a credential or right changes: identities found before that must be found again.
+    `rights` grows whenever a credential or right changes, and now and then: identities found before that must be found
+    again.
     `unfinished`: bytes of bodies that have come in part, over all connections. `heads`: what was read of heads that
     may come again byte for byte, as a sender's mostly do.
     """
@@ -43,12 +46,14 @@ class Service:
         self.unwatch = door.watch(self._changed)
 
     def tick(self, clock: float, now: float) -> bool:
-        """Take the loop's time, and Unix time; call it at least every second. True: there is a new date."""
+        """Take the time, and Unix time; call it at least every second. True: there is a new date."""
         self.clock = clock
         if int(now) == self._second:
             return False
         self._second = int(now)
         self.replies.renew(now)
+        if self._second % VOUCHED == 0:
+            self.rights += 1
         return True
 
     def remember(self, text: bytes, head: Head) -> None:
@@ -65,6 +70,8 @@ class Service:
             if head.authorization:
                 token = _token(head.authorization)
             return self._door.identify("", token, loopback=loopback and head.direct)
+        except Unavailable as error:
+            raise BadRequest(unavailable(str(error))) from None
         except Refused as error:
             self._refused.labels("http", error.reason).inc()
             raise BadRequest(refused(error.reason, error.detail)) from None
