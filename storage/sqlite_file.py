@@ -110,7 +110,7 @@ class SqliteFile:
             )
             return
         new = not self.path.exists()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         self._write_to = self._connect()
         self._write_to.executescript(self._schema)
         self._read_from = self._connect()
@@ -136,6 +136,14 @@ class SqliteFile:
         await asyncio.to_thread(self._reader.shutdown)
         await asyncio.get_running_loop().run_in_executor(self._writer, self._close)
         await asyncio.to_thread(self._writer.shutdown)
+
+
+def make_folder(folder: Path) -> None:
+    """Make it, and what is missing above it, durably."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

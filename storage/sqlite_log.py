@@ -18,7 +18,7 @@ from headwater.errors import ConfigError, LogError, Unavailable
 from headwater.log import Hooks, NewEntry, Offset, Subscription, TopicSpec
 from headwater.times import now
 from storage.process_lock import process_lock
-from storage.sqlite_file import open_sqlite
+from storage.sqlite_file import make_folder, open_sqlite
 from storage.sqlite_folder import LATEST
 from storage.sqlite_log_append import Appender
 from storage.sqlite_log_blocks import FORMAT, SCHEMA
@@ -112,7 +112,7 @@ async def open_log(
     partitions), `Unavailable`.
     """
     _check(topics)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(make_folder, path.parent)
     with process_lock(path.with_name(path.name + ".lock"), f"the log {path}"):
         async with open_sqlite(path, SCHEMA, _PRAGMAS) as file:
             await file.write(partial(_prepare, topics=topics))

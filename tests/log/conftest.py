@@ -9,12 +9,15 @@ import pytest
 
 from headwater.log import Log, TopicSpec
 from storage.sqlite_log import open_log
+from storage.sqlite_log_member import IDLE
 from tests.log.kit import Logs
 
 _numbers = count()
 
 
 class SqliteLogs:
+    idle = 0.25
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
@@ -28,6 +31,8 @@ class SqliteLogs:
 
 
 @pytest.fixture(params=["sqlite"])
-def logs(request: pytest.FixtureRequest, tmp_path: Path) -> Logs:
+def logs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Logs:
+    assert IDLE == 1.0
+    monkeypatch.setattr("storage.sqlite_log_member.IDLE", SqliteLogs.idle)  # to be done sooner
     kinds = {"sqlite": SqliteLogs}
     return kinds[request.param](tmp_path)

@@ -12,7 +12,12 @@ TOPIC = "messages"
 
 
 class Logs(Protocol):
-    """One kind of log. `open` opens the same log again and again; `fresh` is another, empty one."""
+    """One kind of log. `open` opens the same log again and again; `fresh` is another, empty one.
+
+    `idle`: seconds after which a batch returns with nothing.
+    """
+
+    idle: float
 
     def open(self, *topics: TopicSpec, session: float = 30.0) -> AbstractAsyncContextManager[Log]: ...
 

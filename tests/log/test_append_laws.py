@@ -96,7 +96,7 @@ async def test_ping_says_whether_an_append_could_succeed(logs: Logs) -> None:
 _calls = st.lists(st.lists(st.integers(0, 2), max_size=5), max_size=8)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(appenders=st.lists(_calls, min_size=1, max_size=6), pauses=st.lists(st.integers(0, 4), min_size=1, max_size=20))
 async def test_partitions_keep_the_order_of_calls_under_any_interleaving(
     logs: Logs, appenders: list[list[list[int]]], pauses: list[int]

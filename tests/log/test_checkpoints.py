@@ -84,7 +84,7 @@ async def test_of_many_at_once_one_wins(opened: Open) -> None:
         assert await one.load(0) == (checkpoint(winners[0]), results[winners[0]])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(steps=st.lists(st.tuples(st.sampled_from(["load", "save"]), st.integers(0, 2), st.integers(0, 1)), max_size=20))
 async def test_only_the_owner_that_has_seen_the_newest_can_replace_it(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]

@@ -127,10 +127,10 @@ async def test_a_member_that_was_silent_may_come_back(logs: Logs) -> None:
 
 
 async def test_a_member_that_takes_is_not_silent(logs: Logs) -> None:
-    async with logs.open(topic(1), session=0.15) as log, log.subscribe([TOPIC], "g") as member:
+    async with logs.open(topic(1), session=logs.idle / 3) as log, log.subscribe([TOPIC], "g") as member:
         await put(log, 0, "a")
         in_hand = await take(member, 1)
-        assert await member.batch(1, 1, 0) == []  # about a second, several sessions long
+        assert await member.batch(1, 1, 0) == []  # that took several sessions' length
         await member.commit(in_hand)
 
 
@@ -293,7 +293,7 @@ async def test_a_batch_wakes_up_for_the_first_entry_and_sleeps_without_one(logs:
     async with logs.open(topic(1)) as log, log.subscribe([TOPIC], "g") as member:
         began = time.monotonic()
         assert await member.batch(10, 1000, 0.005) == []
-        assert 0.9 < time.monotonic() - began < 3
+        assert 0.9 < (time.monotonic() - began) / logs.idle < 3
         waiting = asyncio.ensure_future(member.batch(10, 1000, 0))
         await asyncio.sleep(0.02)
         await put(log, 0, "a")
@@ -382,7 +382,7 @@ class Story:
             return
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_steps)
 async def test_however_members_come_and_go_nothing_is_skipped(logs: Logs, steps: list[tuple[str, int, int]]) -> None:
     async with logs.fresh().open(topic(3)) as log:

@@ -235,7 +235,7 @@ async def test_tombstones_go_after_a_while_and_their_offsets_with_them(path: Pat
             assert [entry.offset for entry in await waiting] == [2]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     rounds=st.lists(
         st.lists(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=6), max_size=4), max_size=4
