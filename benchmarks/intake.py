@@ -2,7 +2,7 @@
 
 In: payloads of 1,000 devices, thousands in flight, through `LogIntake.accept`: one a receipt (as MQTT does) or 100 a
 receipt (as NDJSON does). Out: a line for each form, with a log that does nothing and with the SQLite log. The figures
-hold what the intake does, a receipt, and the loop that feeds it; with the SQLite log also all of the log's own threads.
+hold what the intake does and the loop that feeds it; with the SQLite log also all of the log's own threads.
 
     python -m benchmarks.intake [--messages N] [--profile]
 """
@@ -22,17 +22,17 @@ import uvloop
 from benchmarks.measure import Result, measure, report
 from headwater.config import Config, FieldModel, Model
 from headwater.errors import LogError
-from headwater.log import MESSAGES, REJECTED, Log, NewEntry, TopicSpec
+from headwater.log import MESSAGES, REJECTED, NewEntry, TopicSpec
 from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS
 from headwater.times import now
 from ingest.contract import Receipt, Source
 from ingest.intake import LogIntake
+from ingest.lanes import AppendLog
 from storage.sqlite_log import open_log
 
 DEVICES = 1000
 IN_FLIGHT = 4000
-BUDGET = 3.0
 RANGES = {
     name: FieldModel(min=-1000, max=1000, unit=unit)
     for name, unit in (("temperature", "°C"), ("voltage", "V"), ("pressure", "kPa"))
@@ -42,15 +42,13 @@ RANGES = {
 class NullLog:
     """Takes everything at once and keeps nothing: what is measured is what stands before the log."""
 
-    id = "null"
-
     def __init__(self) -> None:
         self._next = 0
 
-    def partitions(self, _topic: str) -> int:
+    def partitions(self, topic: str) -> int:  # noqa: ARG002
         return 4
 
-    async def append(self, _topic: str, entries: Sequence[NewEntry]) -> Sequence[int | LogError]:
+    async def append(self, topic: str, entries: Sequence[NewEntry]) -> Sequence[int | LogError]:  # noqa: ARG002
         await asyncio.sleep(0)
         self._next += len(entries)
         return range(self._next - len(entries), self._next)
@@ -86,7 +84,7 @@ def flat(count: int) -> list[bytes]:
 
 
 @asynccontextmanager
-async def sqlite_log() -> AsyncGenerator[Log]:
+async def sqlite_log() -> AsyncGenerator[AppendLog]:
     """The real one, on the disk where temporary files are."""
     with tempfile.TemporaryDirectory() as folder:
         topics = [TopicSpec(MESSAGES, 4), TopicSpec(REJECTED, 4)]
@@ -94,13 +92,13 @@ async def sqlite_log() -> AsyncGenerator[Log]:
             yield log
 
 
-async def run(name: str, log: Log, payloads: Sequence[bytes], *, each: int, model: Model, budget: float | None) -> Result:
+async def run(name: str, log: AppendLog, payloads: Sequence[bytes], *, each: int, model: Model) -> Result:
     """All payloads through one intake, `each` to a receipt, at most `IN_FLIGHT` waiting."""
     config = Config(models={"default": model})
     source, sender = Source("mqtt", "", "", "native", peer="127.0.0.1:50000"), Sender()
     async with LogIntake(log, config, Metrics(), lambda _device: "") as intake:
         receipts = [Receipt(sender) for _ in range(0, len(payloads), each)]
-        with measure(name, count=len(payloads), budget=budget) as result:
+        with measure(name, count=len(payloads)) as result:
             for start in range(0, len(payloads), IN_FLIGHT):
                 for at in range(start, min(start + IN_FLIGHT, len(payloads)), each):
                     intake.accept(ANONYMOUS, source, payloads[at : at + each], receipts[at // each])
@@ -121,11 +119,10 @@ async def main(messages: int) -> bool:
     )
     for name, form, each, model in forms:
         payloads = form(messages)
-        budget = BUDGET if form is native else None
-        results.append(await run(f"{name}, null log", NullLog(), payloads, each=each, model=model, budget=budget))
+        results.append(await run(f"{name}, null log", NullLog(), payloads, each=each, model=model))
     async with sqlite_log() as log:
         for name, form, each, model in forms:
-            results.append(await run(f"{name}, SQLite", log, form(messages), each=each, model=model, budget=None))
+            results.append(await run(f"{name}, SQLite", log, form(messages), each=each, model=model))
     return report(results, f"{messages:,} messages of {len(native(messages)[-1])} and {len(flat(messages)[-1])} bytes")
 
 
@@ -135,7 +132,7 @@ def profiled(messages: int) -> None:
     profile = cProfile.Profile()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         profile.enable()
-        runner.run(run("profile", NullLog(), payloads, each=1, model=Model(), budget=None))
+        runner.run(run("profile", NullLog(), payloads, each=1, model=Model()))
         profile.disable()
     pstats.Stats(profile).sort_stats("tottime").print_stats(18)
 

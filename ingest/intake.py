@@ -15,7 +15,6 @@ from headwater import times
 from headwater.config import Config
 from headwater.errors import Rejected
 from headwater.ids import ID_LENGTH, check_id, fresh, hashed
-from headwater.log import Log
 from headwater.message import Message, encode
 from headwater.metrics import Metrics
 from headwater.registry import Identity
@@ -25,7 +24,7 @@ from ingest.contract import Owner, Payload, Receipt, Source
 from ingest.decoders import Family
 from ingest.decoders.choice import NATIVE, by_payload
 from ingest.decoders.native import read
-from ingest.lanes import Lanes, Terms, Waiting
+from ingest.lanes import AppendLog, Lanes, Terms, Waiting
 from ingest.pressure import Pressure
 from ingest.recent import Recent
 from ingest.rejects import Rejects
@@ -44,7 +43,7 @@ class LogIntake:
 
     def __init__(
         self,
-        log: Log,
+        log: AppendLog,
         config: Config,
         metrics: Metrics,
         model_of: Callable[[str], str],

@@ -8,14 +8,15 @@ fails with it, so that nothing overtakes; other lanes go on.
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import msgspec
 import structlog
 from prometheus_client import Counter, Histogram
 
 from headwater import failpoints
-from headwater.errors import Unavailable
-from headwater.log import Log, NewEntry
+from headwater.errors import LogError, Unavailable
+from headwater.log import NewEntry, Offset
 from ingest.contract import Receipt
 
 log = structlog.get_logger()
@@ -23,6 +24,14 @@ log = structlog.get_logger()
 _new = tuple.__new__  # a named tuple without its constructor in Python
 BATCH_ENTRIES = 5_000
 BATCH_SIZE = 4 * 2**20
+
+
+class AppendLog(Protocol):
+    """What the front door needs of a `headwater.log.Log`."""
+
+    def partitions(self, topic: str) -> int: ...
+
+    async def append(self, topic: str, entries: Sequence[NewEntry]) -> Sequence[Offset | LogError]: ...
 
 
 class Fate(msgspec.Struct, gc=False, eq=False, frozen=True):
@@ -49,7 +58,7 @@ class Terms(msgspec.Struct, eq=False):
     bytes of all their values.
     """
 
-    log: Log
+    log: AppendLog
     linger: float
     append_time: float
     took: Histogram

@@ -7,10 +7,10 @@ from hashlib import sha256
 
 from headwater.errors import Rejected
 from headwater.ids import fresh
-from headwater.log import REJECTED, Log, partition_for
+from headwater.log import REJECTED, partition_for
 from headwater.message import Message, RejectedMessage, encode
 from ingest.contract import Receipt, Rejection
-from ingest.lanes import Lanes, Waiting
+from ingest.lanes import AppendLog, Lanes, Waiting
 from ingest.pressure import Pressure
 from ingest.routes import Route
 
@@ -20,7 +20,7 @@ _TEXT = 512
 class Rejects:
     """`kept`: at most so many bytes of a payload are kept."""
 
-    def __init__(self, log: Log, lanes: Lanes, pressure: Pressure, kept: int) -> None:
+    def __init__(self, log: AppendLog, lanes: Lanes, pressure: Pressure, kept: int) -> None:
         self._lanes = lanes
         self._pressure = pressure
         self._kept = kept

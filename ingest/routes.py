@@ -11,13 +11,13 @@ from prometheus_client import Counter
 from headwater.config import Config
 from headwater.errors import Rejected
 from headwater.ids import check_device
-from headwater.log import MESSAGES, Log, partition_for
+from headwater.log import MESSAGES, partition_for
 from headwater.metrics import Metrics
-from headwater.registry import Identity
+from headwater.registry import ANONYMOUS, Identity
 from ingest.contract import Receipt, Source
 from ingest.decoders import Family
 from ingest.decoders.choice import by_source
-from ingest.lanes import Fate, Lane, Lanes
+from ingest.lanes import AppendLog, Fate, Lane, Lanes
 from ingest.models import Check, Models
 
 _ROUTES = 32_768
@@ -75,7 +75,7 @@ class Route:
         self.transport = transport
         self.most = most
         self.device = source.device
-        self.speaker = identity.device or ("" if identity.trusted else identity.name)
+        self.speaker = identity.device or ("" if identity.name == ANONYMOUS.name else identity.name)
         everyone = identity.trusted or "ingest" in identity.roles or "admin" in identity.roles
         self.allowed: set[str] | None = None if everyone else set()
         self.refusal: Rejected | None = None
@@ -117,7 +117,7 @@ class Routes:
     """Routes and devices by what names them. Bounded: when a table is full it is emptied and fills again."""
 
     def __init__(
-        self, log: Log, config: Config, metrics: Metrics, model_of: Callable[[str], str], lanes: Lanes
+        self, log: AppendLog, config: Config, metrics: Metrics, model_of: Callable[[str], str], lanes: Lanes
     ) -> None:
         self._config = config
         self._metrics = metrics

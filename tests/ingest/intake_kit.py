@@ -1,13 +1,12 @@
 """What the tests of lanes and intake need: a log that follows a script, owners that note when they are released."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from headwater.errors import LogError, Unavailable
-from headwater.log import Entry, Hooks, NewEntry, Offset, Offsets, Subscription
+from headwater.errors import LogError
+from headwater.log import NewEntry, Offset
 from ingest.contract import Receipt
 
 Step = Literal["take", "raise", "break", "cancel", "refuse"] | tuple[Literal["take first"], int] | asyncio.Event
@@ -17,8 +16,6 @@ first n and answer LogError for the others; wait for the event, then take all.""
 
 class ScriptedLog:
     """Follows its script, an entry an append, then takes everything. `kept` is what is durable, in order."""
-
-    id = "scripted"
 
     def __init__(self, *script: Step, partitions: int = 4) -> None:
         self.script: list[Step] = list(script)
@@ -72,25 +69,6 @@ class ScriptedLog:
         start = len(kept)
         kept += [entry.value or b"" for entry in entries]
         return list(range(start, len(kept)))
-
-    def subscribe(
-        self, topics: Sequence[str], group: str, hooks: Hooks | None = None
-    ) -> AbstractAsyncContextManager[Subscription]:
-        raise NotImplementedError
-
-    def read(
-        self, topic: str, partition: int, start: Offset, *, follow: bool = False
-    ) -> AsyncGenerator[Sequence[Entry], None]:
-        raise NotImplementedError
-
-    async def ends(self, topic: str) -> Mapping[int, Offsets]:
-        raise NotImplementedError
-
-    async def committed(self, group: str, topic: str) -> Mapping[int, Offset]:
-        raise NotImplementedError
-
-    async def ping(self) -> None:
-        raise Unavailable("scripted")
 
 
 @dataclass(eq=False)
