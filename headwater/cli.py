@@ -39,7 +39,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="headwater")
 def main() -> None:
-    r"""Headwater: what devices send is logged before it is acknowledged, and stored once in effect.
+    """Headwater: what devices send is logged before it is acknowledged, and stored once in effect.
 
     \b
     headwater up                                   start everything in one process

@@ -150,7 +150,7 @@ class Model(_Section):
 
 
 def _default_models() -> dict[str, Model]:
-    return {"default": Model(select=Select(change="1%", every=900, movement=25, silence=3600))}
+    return {"default": Model(select=Select(change="5%", every=900, movement=25, silence=3600))}
 
 
 class Selection(_Section):

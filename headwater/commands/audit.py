@@ -24,7 +24,7 @@ from storage.sqlite_log_reader import open_log_readonly
 @click.option("--patience", type=click.FloatRange(min=0), default=30.0, show_default=True, help="Seconds to wait for stores that are behind.")  # fmt: skip # noqa: E501
 @configured
 def audit(config: Config, patience: float) -> None:
-    r"""Compare log, live state, lake and quarantine by the ids in them.
+    """Compare log, live state, lake and quarantine by the ids in them.
 
     \b
     headwater audit

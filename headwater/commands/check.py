@@ -20,7 +20,7 @@ _FREE_BYTES = 2**30
 @click.command()
 @configured
 def check(config: Config) -> None:
-    r"""Check the configuration and everything it depends on.
+    """Check the configuration and everything it depends on.
 
     \b
     headwater check

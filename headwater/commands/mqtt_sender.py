@@ -69,8 +69,7 @@ class MqttSender:
             self.acknowledged += 1
 
     async def _connect(self) -> None:
-        username = self._client_id if self._token else None
-        connect = Connect(4, self._client_id, True, 0, username, self._token.encode() or None)
+        connect = Connect(4, self._client_id, True, 0, self._client_id, self._token.encode() or None)
         for attempt in range(_TRIES):
             try:
                 async with asyncio.timeout(_PATIENCE):

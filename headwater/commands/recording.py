@@ -11,8 +11,6 @@ from typing import Any
 import click
 import msgspec
 
-DEMO = Path(__file__).parents[2] / "examples" / "data"
-
 
 class Line(msgspec.Struct):
     """One message of a recording. Exactly one of `mqtt` and `http` is set."""

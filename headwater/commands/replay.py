@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from headwater.commands.client import ApiError, Client, asks
+from headwater.commands.demo import HISTORY, HISTORY_DEVICE, WALK
 from headwater.commands.mqtt_sender import MqttSender, connected
-from headwater.commands.recording import DEMO, Line, read
+from headwater.commands.recording import Line, read
 
 _HTTP_BATCH = 100
 _HTTP_TRIES = 10
@@ -100,7 +101,7 @@ class Replay:
 def replay(
     client: Client, files: tuple[Path, ...], demo: bool, history: bool, speed: float, loop: bool, mqtt: str
 ) -> None:
-    r"""Send recorded traffic again, as if it happened now.
+    """Send recorded traffic again, as if it happened now.
 
     \b
     headwater replay --demo
@@ -122,8 +123,9 @@ async def _replay(
         player = Replay(client, mqtt, senders)
         with _progress() as progress:
             if demo:
-                await _play(player, progress, DEMO / "household_meter.ndjson.gz", speed=0)
-                files, loop = (DEMO / "beacon_walk.ndjson.gz",), True
+                if not await asyncio.to_thread(_is_known, client, HISTORY_DEVICE):  # once is enough for a past
+                    await _play(player, progress, HISTORY, speed=0)
+                files, loop = (WALK,), True
             while True:
                 for file in files:
                     await _play(player, progress, file, speed=0 if history else speed)
@@ -140,6 +142,16 @@ async def _play(player: Replay, progress: Progress, file: Path, *, speed: float)
     progress.remove_task(bar)
     if not progress.console.is_terminal:
         click.echo(f"{name}: {len(lines)} messages sent and acknowledged", err=True)
+
+
+def _is_known(client: Client, device: str) -> bool:
+    try:
+        client.call("GET", f"/api/v1/devices/{device}")
+    except ApiError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
 
 
 def _progress() -> Progress:

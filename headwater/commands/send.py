@@ -31,7 +31,7 @@ _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 @click.option("--at", help="The device's clock: RFC 3339 or milliseconds since 1970.")
 @asks
 def send(client: Client, device: str | None, values: tuple[str, ...], file: Path | None, at: str | None) -> None:
-    r"""Send messages.
+    """Send messages.
 
     \b
     headwater send pump-7 temperature=21.5 state=on

@@ -19,7 +19,7 @@ from headwater.commands.client import Client, asks
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, whole.")
 @asks
 def tail(client: Client, device: str | None, count: int | None, as_json: bool) -> None:
-    r"""Show messages as they arrive. Ctrl-C ends it.
+    """Show messages as they arrive. Ctrl-C ends it.
 
     \b
     headwater tail

@@ -16,6 +16,7 @@ import uvloop
 
 from headwater import logs
 from headwater.app import Addresses, running
+from headwater.commands.demo import demo_models
 from headwater.commands.options import leave, read_configuration
 from headwater.config import Config
 from headwater.errors import ConfigError, HeadwaterError
@@ -30,7 +31,7 @@ _DEMO_SECONDS = 5.0
 @click.option("--mqtt", help="HOST:PORT for MQTT; 127.0.0.1:1883 unless configured.")
 @click.option("--demo", is_flag=True, help="Replay recorded traffic as well, through the front door.")
 def up(file: Path | None, data: Path | None, http: str | None, mqtt: str | None, demo: bool) -> None:
-    r"""Start everything in one process.
+    """Start everything in one process.
 
     \b
     headwater up
@@ -38,6 +39,8 @@ def up(file: Path | None, data: Path | None, http: str | None, mqtt: str | None,
     headwater up --data /var/lib/headwater --http 0.0.0.0:8080 --mqtt 0.0.0.0:1883
     """
     config = read_configuration(file, data=data, http__listen=http, mqtt__listen=mqtt)
+    if demo:
+        config = config.model_copy(update={"models": demo_models() | dict(config.models)})
     logs.configure(config.logging)
     gc.freeze()
     try:

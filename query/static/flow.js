@@ -69,7 +69,11 @@ export class Flow {
     const box = (target) => target.getBoundingClientRect();
     const links = [["received", "log", "log"], ["log", "selected", "selected"], ["received", "rejected", "rejected"], ["received", "duplicate", "duplicate"]]
       .map(([from, to, speed]) => [byId(`stage-${from}`), byId(`stage-${to}`), speed]);
-    for (const [name, target] of this.stores) links.push([byId("stage-log"), target, name]);
+    const sources = { candidates: "stage-selected", rejected: "stage-rejected" };
+    for (const [name, target] of this.stores) {
+      const source = sources[name.split(".")[1]] ?? "stage-log";
+      if (source !== "stage-rejected") links.push([byId(source), target, name]);
+    }
     svg.replaceChildren(...links.flatMap(([from, to, speed]) => this.link(box(from), box(to), frame, speed)));
   }
 
