@@ -1,13 +1,27 @@
-"""What the tests of lanes and intake need: a log that follows a script, owners that note when they are released."""
+"""What the tests of lanes and intake need: a log that follows a script, owners that note when they are released, and a
+bench: an intake on such a log.
+"""
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from headwater.config import Config, Ingest, Model
 from headwater.errors import LogError
-from headwater.log import NewEntry, Offset
-from ingest.contract import Receipt
+from headwater.log import MESSAGES, REJECTED, NewEntry, Offset, partition_for
+from headwater.message import Message, RejectedMessage, decode_message, decode_rejected
+from headwater.metrics import Metrics
+from headwater.registry import ANONYMOUS, Identity
+from ingest.contract import Receipt, Source
+from ingest.intake import LogIntake
+
+NOW = 1_763_719_000_000_000
+MQTT = Source("mqtt", peer="127.0.0.1:5000")
+OTHER = next(f"d{n}" for n in range(99) if partition_for(b"d%d" % n, 4) != partition_for(b"pump-7", 4))
+PUMP = Identity("pump-7", device="pump-7")
 
 Step = Literal["take", "raise", "break", "cancel", "refuse"] | tuple[Literal["take first"], int] | asyncio.Event
 """What an append does: take all; raise LogError; raise what no log may; be cancelled; answer LogError for each entry; take the
@@ -100,3 +114,56 @@ async def until(condition: object, turns: int = 2000) -> None:
             return
         await asyncio.sleep(0.001)
     raise AssertionError("it never came")
+
+
+class Bench:
+    """An intake on a scripted log, its metrics, a clock that is set by hand, and one owner."""
+
+    def __init__(self, log: ScriptedLog, config: Config, model_of: Callable[[str], str]) -> None:
+        self.log = log
+        self.now = NOW
+        self.metrics = Metrics()
+        self.owner = Owner()
+        self.intake = LogIntake(log, config, self.metrics, model_of, lambda: self.now)
+
+    def offer(
+        self, *payloads: object, identity: Identity = ANONYMOUS, source: Source = MQTT, key: str = "", tag: int = 0
+    ) -> Receipt:
+        receipt = self.owner.receipt(tag)
+        data = [payload if isinstance(payload, bytes) else json.dumps(payload).encode() for payload in payloads]
+        self.intake.accept(identity, source, data, receipt, key)
+        return receipt
+
+    async def take(self, *payloads: object, **how: Any) -> Receipt:
+        """Offer, and wait until the receipt is settled."""
+        receipt = self.offer(*payloads, **how)
+        await until(lambda: not receipt.waiting)
+        return receipt
+
+    @property
+    def messages(self) -> list[Message]:
+        return [decode_message(value) for value in self.log.values(MESSAGES)]
+
+    @property
+    def rejected(self) -> list[RejectedMessage]:
+        return [decode_rejected(value) for value in self.log.values(REJECTED)]
+
+    def count(self, name: str, **labels: str) -> float:
+        return self.metrics.sample(f"{name}_total", **labels)
+
+
+def named(*, fields: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    return {"device": "pump-7", "fields": fields or {"x": 1}, **more}
+
+
+@asynccontextmanager
+async def bench(
+    *script: Step,
+    models: dict[str, Model] | None = None,
+    model_of: Callable[[str], str] = lambda _device: "",
+    **ingest: Any,
+) -> AsyncGenerator[Bench]:
+    config = Config(ingest=Ingest.model_validate({"linger": 0} | ingest), models=models or {})
+    made = Bench(ScriptedLog(*script), config, model_of)
+    async with made.intake:
+        yield made

@@ -1,0 +1,75 @@
+"""Decoders that are not ours, shown with families that are not there yet."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from headwater.config import Model
+from headwater.message import Message
+from ingest.contract import Payload, Source
+from ingest.decoders import Family, choice
+from tests.ingest.intake_kit import bench, named
+
+
+def is_pairs(data: bytes) -> bool:
+    return b"=" in data
+
+
+class TestDecoders:
+    """With families that are not there yet."""
+
+    @staticmethod
+    def pairs(payload: Payload) -> Sequence[Message]:
+        """`name=value` pairs, a message each."""
+        made: list[Message] = []
+        for pair in payload.data.decode("ascii").split():
+            name, _, value = pair.partition("=")
+            at = payload.received
+            made.append(Message(payload.source.device, "", at, at, seq=1, fields={name: float(value)}))
+        return made
+
+    FAMILIES = (
+        Family("pairs", pairs, topics=("pairs/{device}/up",), recognises=is_pairs),
+        Family("by-model", pairs, models=("odd",)),
+    )
+
+    @pytest.fixture(autouse=True)
+    def _families(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(choice, "FAMILIES", self.FAMILIES)
+
+    async def test_one_payload_may_be_many_messages_with_ids_of_their_own_and_its_bytes_kept_once(self) -> None:
+        source = Source("http", device="d", decoder="pairs")
+        async with bench(duplicates=0) as desk:
+            receipt = await desk.take(b"a=1 b=2", source=source)
+            await desk.take(b"a=1 b=2", source=source)
+            await desk.take(b"a=1 b=2", source=source, key="k")
+
+            assert receipt.accepted == 2
+            first, second, again, _, keyed, keyed_too = desk.messages
+            assert first.id != second.id
+            assert first.id == again.id
+            assert (keyed.id, keyed_too.id) == ("k.0", "k.1")
+            assert (first.decoder, first.raw, second.raw) == ("pairs", b"a=1 b=2", None)
+            assert desk.count("received") == desk.count("accepted") == 6
+
+    async def test_what_a_decoder_lets_pass_is_checked_all_the_same(self) -> None:
+        source = Source("http", device="d", decoder="pairs")
+        async with bench() as desk:
+            receipt = await desk.take(b"a=nan b=1 c=inf", source=source)
+
+            assert [one.reason for one in receipt.rejections or ()] == ["bad_value", "bad_value"]
+            assert receipt.accepted == 1
+            assert [record.payload for record in desk.rejected] == [b"a=nan b=1 c=inf", b""]
+
+    async def test_whatever_a_decoder_raises_is_a_rejection(self) -> None:
+        async with bench() as desk:
+            receipt = await desk.take(b"\xff", b"a=x", source=Source("http", device="d", decoder="pairs"))
+            assert [one.reason for one in receipt.rejections or ()] == ["decoder_failed", "decoder_failed"]
+
+    async def test_the_model_or_the_content_chooses_where_nothing_else_does(self) -> None:
+        async with bench(models={"odd": Model()}, model_of=lambda device: "odd" * (device == "o")) as desk:
+            await desk.take(b"a=1", source=Source("http", device="o"))
+            await desk.take(b"a=1", {"x": 1}, named(), source=Source("http", device="pump-7"))
+            assert {message.decoder for message in desk.messages if message.device == "o"} == {"by-model"}
+            found = [message.decoder for message in desk.messages if message.device == "pump-7"]
+            assert found == ["pairs", "flat", "native"]
