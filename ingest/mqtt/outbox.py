@@ -39,11 +39,12 @@ class Outgoing:
         self.qos = publish.qos
         self.properties = given = publish.properties
         self.expires: float | None = None
+        if given.message_expiry_interval is not None:
+            self.expires = now + given.message_expiry_interval
         if given is not NONE:
-            if given.message_expiry_interval is not None:
-                self.expires = now + given.message_expiry_interval
-            if given.topic_alias is not None or given.message_expiry_interval is not None:
-                self.properties = msgspec.structs.replace(given, topic_alias=None, message_expiry_interval=None)
+            self.properties = msgspec.structs.replace(
+                given, topic_alias=None, message_expiry_interval=None, will_delay_interval=None
+            )
         self._parts: dict[tuple[int, int], tuple[bytes, bytes]] = {}
 
     def parts(self, version: int, qos: int, identifiers: tuple[int, ...], now: float) -> tuple[bytes, bytes]:

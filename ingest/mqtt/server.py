@@ -44,6 +44,7 @@ class MqttServer:
         self._clock = clock
         self._listeners: list[asyncio.Server] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         self._unwatch = door.watch(self._broker.revoke)
 
     @property
@@ -85,8 +86,11 @@ class MqttServer:
             connection.stop()
 
     async def close(self) -> None:
-        """Tell everyone that this is the end, and wait for them to go, `LINGER` seconds at most."""
+        """Tell everyone that this is the end, and wait for them to go, `LINGER` seconds at most. Once is enough."""
         self.stop_accepting()
+        if self._closed:
+            return
+        self._closed = True
         self._unwatch()
         if self._timer is not None:
             self._timer.cancel()

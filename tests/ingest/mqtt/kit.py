@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from headwater.config import Config
 from headwater.errors import Reason, Refused
 from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS, Identity
 from ingest.contract import Owner, Receipt, Rejection, Source
+from ingest.mqtt.broker import Broker
+from ingest.mqtt.connection import Connection
 from ingest.mqtt.encoding import encode
 from ingest.mqtt.packets import (
     Connack,
@@ -53,6 +55,7 @@ class ScriptedIntake:
         self.waiting: list[Receipt] = []
         self.relieved: list[Callable[[], None]] = []
         self.at_once = False
+        self.detail = "so it was told"
 
     @property
     def payloads(self) -> list[bytes]:
@@ -77,7 +80,7 @@ class ScriptedIntake:
             if reason is None:
                 receipt.accepted += 1
             else:
-                receipt.rejections = [*(receipt.rejections or []), Rejection(at, reason, "so it was told")]
+                receipt.rejections = [*(receipt.rejections or []), Rejection(at, reason, self.detail)]
         if self.at_once:
             return
         receipt.waiting += len(payloads)
@@ -210,6 +213,10 @@ class Client:
         await self.closed()
         return packet
 
+    def pause(self) -> None:
+        """Read nothing more."""
+        cast("asyncio.Transport", self.writer.transport).pause_reading()
+
     async def close(self) -> None:
         self.writer.close()
         with suppress(ConnectionError):
@@ -226,6 +233,17 @@ class Endpoint:
         self.metrics = metrics
         self.clock = clock
         self._clients: list[Client] = []
+
+    @property
+    def broker(self) -> Broker:
+        """What all of its connections share, to look at."""
+        return self.server._broker  # pyright: ignore[reportPrivateUsage]
+
+    def paused(self) -> bool:
+        """True if the only connection's socket is not read."""
+        (connection,) = self.broker.connections
+        assert isinstance(connection, Connection)
+        return connection._stream.paused  # pyright: ignore[reportPrivateUsage]
 
     async def client(self, version: int = 5) -> Client:
         """A connection that has said nothing yet."""

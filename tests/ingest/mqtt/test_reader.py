@@ -73,7 +73,7 @@ def outcome(data: bytes, cuts: list[int], version: int) -> tuple[list[Packet], R
 
 
 @given(st.sampled_from([0, 4, 5]), st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=6))
-@settings(max_examples=150)
+@settings(max_examples=100)
 @example(5, b"\x30\x00", [])
 @example(4, b"\x32\x02\x00\x00", [1])
 @example(5, b"\x30\xff\xff\xff\xff", [2])
@@ -83,7 +83,7 @@ def test_any_bytes_are_packets_or_a_reason_code_whatever_the_cut(version: int, d
 
 
 @given(talks(), st.integers(0), st.integers(0, 255), st.integers(0, 3))
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_a_talk_with_a_wrong_byte_is_packets_or_a_reason_code(
     talk: tuple[int, list[Packet], bytes], at: int, byte: int, more: int
 ) -> None:
@@ -94,6 +94,7 @@ def test_a_talk_with_a_wrong_byte_is_packets_or_a_reason_code(
 
 
 @given(talks(), st.integers(0))
+@settings(max_examples=50)
 def test_a_talk_that_stops_anywhere_is_not_an_error(talk: tuple[int, list[Packet], bytes], at: int) -> None:
     _, said, data = talk
     found = reader()
