@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,6 +18,7 @@ from headwater.message import Heard, Message, Number, Position
 from storage.contract import LiveDevice, LiveValue, Record
 from storage.live_state import LiveState
 from storage.sqlite_live import SqliteLive, open_live
+from tests.storage.laws import StoreLaws
 
 T = 1_763_700_000_000_000
 
@@ -242,6 +244,64 @@ def test_beyond_the_most_values_the_oldest_go(order: list[int]) -> None:
     values = state.device("pump-7").values
     assert {name: held.value for name, held in values.items()} == {"always": 11, "f-4": 11, "f-3": 10, "f-2": 9}
     assert state.device("pump-7").position == here
+
+
+class LivePlace:
+    """One file; what is there, as (device → seen, messages, position, field → (time, value))."""
+
+    topics = (MESSAGES,)
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "live.sqlite"
+
+    def open(self, log_id: str = "log-1") -> AbstractAsyncContextManager[SqliteLive]:
+        return open_live(self._path, log_id)
+
+    async def read_back(self) -> object:
+        async with self.open() as live:
+            return {
+                found.device: (
+                    found.seen,
+                    found.messages,
+                    found.position,
+                    {name: (held.time, held.value) for name, held in found.values.items()},
+                )
+                for found in await live.devices("", 1000)
+            }
+
+    def expected(self, written: Sequence[Record]) -> object:
+        said: dict[str, list[Message]] = {}
+        for record in written:
+            assert isinstance(record.body, Message)
+            said.setdefault(record.body.device, []).append(record.body)
+        return {device: self._newest(messages) for device, messages in said.items()}
+
+    def _newest(self, messages: list[Message]) -> object:
+        values: dict[str, tuple[int, Number | str]] = {}
+        position: Position | None = None
+        for one in sorted(messages, key=lambda message: (message.time, message.received, message.id)):
+            values |= {name: (one.time, value) for name, value in {**one.fields, **one.texts}.items()}
+            position = one.position or position
+        return max(one.received for one in messages), len(messages), position, values
+
+    @asynccontextmanager
+    async def taken_away(self) -> AsyncGenerator[None, None]:
+        other = sqlite3.connect(self._path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            other.execute("ROLLBACK")
+            other.close()
+
+
+class TestLaws(StoreLaws):
+    @pytest.fixture(autouse=True)
+    def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("storage.sqlite_file._BUSY_MS", 200)
+
+    def place(self, folder: Path) -> LivePlace:
+        return LivePlace(folder)
 
 
 # Few times, devices and names, so that ties in each part of (time, received, id) are common.
