@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from time import perf_counter
 
+from prometheus_client import Counter
+
 from consumers.backoff import Backoff
 from consumers.hand import Hand
 from consumers.membership import Membership
@@ -20,7 +22,7 @@ from headwater.log import Subscription
 from headwater.metrics import Metrics
 from storage.contract import Record, Store
 
-_PATIENCE = 1.0  # seconds after which a write is waited for by resting, which keeps the membership
+PATIENCE = 1.0  # seconds after which a write is waited for by resting, which keeps the membership
 _LOOK = 0.1  # seconds between two looks at such a write
 _TELLING = 100  # records: a smaller batch says nothing about the share that a store refuses
 
@@ -90,7 +92,7 @@ class Delivery:
         while True:
             if hand.condemned:
                 await self._quarantine.put(hand.condemned)
-                self._quarantined.inc(len(hand.condemned))
+                self._count(self._quarantined, len(hand.condemned))
                 hand.condemned = []
             if hand.uncertain:
                 await self._reconcile(hand)
@@ -105,7 +107,7 @@ class Delivery:
                 continue
             passing("writer.written")
             self.applied.update({record.partition: record.position for record in hand.records})
-            self._written.inc(len(hand.records))
+            self._count(self._written, len(hand.records))
             hand.records = []
             hand.uncertain = False
 
@@ -115,8 +117,12 @@ class Delivery:
         if any(ledger.get(partition, -1) < position for partition, position in self.applied.items()):
             raise Stale(f"{self._store.name} came back without what it had")
         self.applied.update({at: ledger[at] for at in {record.partition for record in hand.records} & ledger.keys()})
-        self._written.inc(hand.applied(ledger))
+        self._count(self._written, hand.applied(ledger))
         hand.uncertain = False
+
+    def _count(self, fate: Counter, records: int) -> None:
+        fate.inc(records)
+        self._membership.state.waiting -= records
 
     def _judge(self, refusal: PartialWrite, count: int) -> None:
         refused = len(refusal.reasons)
@@ -132,7 +138,7 @@ class Delivery:
         limit = self._config.write_time
         write = asyncio.create_task(self._store.write(records))
         try:
-            await asyncio.wait((write,), timeout=min(_PATIENCE, limit))
+            await asyncio.wait((write,), timeout=min(PATIENCE, limit))
             while not write.done() and (left := began + limit - perf_counter()) > 0:
                 await subscription.rest(min(_LOOK, left))
             if not write.done():
@@ -142,7 +148,7 @@ class Delivery:
             if not write.done():
                 write.add_done_callback(_note_end)
                 write.cancel()
-                await asyncio.wait((write,), timeout=_PATIENCE)
+                await asyncio.wait((write,), timeout=PATIENCE)
         self._seconds.observe(perf_counter() - began)
 
 

@@ -21,11 +21,11 @@ Work = Callable[[Subscription], Awaitable[None]]
 
 
 class Membership:
-    """One worker's place in its group."""
+    """One worker's place in its group. `state` says how it is doing."""
 
     def __init__(self, log: Log, state: WorkerState, hooks: Hooks, backoff: Backoff) -> None:
         self._log = log
-        self._state = state
+        self.state = state
         self._hooks = hooks
         self._backoff = backoff
 
@@ -35,7 +35,7 @@ class Membership:
         `Stale` and `Unavailable` lead to a pause and a new subscription, which asks the store where to start;
         `OffsetOutOfRange` stops the worker for good.
         """
-        state = self._state
+        state = self.state
         while not stop.is_set():
             try:
                 async with self._log.subscribe([state.topic], state.group, self._hooks) as subscription:
@@ -52,17 +52,17 @@ class Membership:
 
     def rest(self, reason: str) -> None:
         """The worker waits until something has passed. One line when that begins."""
-        if self._state.move("resting", reason):
-            logger.warning("worker rests", worker=self._state.name, topic=self._state.topic, reason=reason)
+        if self.state.move("resting", reason):
+            logger.warning("worker rests", worker=self.state.name, topic=self.state.topic, reason=reason)
 
     def well(self) -> None:
         """The worker works. One line where it had rested."""
         self._backoff.reset()
-        rested = self._state.state == "resting"
-        if self._state.move("running") and rested:
-            logger.info("worker goes on", worker=self._state.name, topic=self._state.topic)
+        rested = self.state.state == "resting"
+        if self.state.move("running") and rested:
+            logger.info("worker goes on", worker=self.state.name, topic=self.state.topic)
 
     def give_up(self, reason: str) -> None:
         """The worker stops, and a person must act. One line."""
-        self._state.move("stopped", reason)
-        logger.error("worker stopped", worker=self._state.name, topic=self._state.topic, reason=reason)
+        self.state.move("stopped", reason)
+        logger.error("worker stopped", worker=self.state.name, topic=self.state.topic, reason=reason)
