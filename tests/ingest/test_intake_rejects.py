@@ -45,10 +45,12 @@ class TestWhoMaySend:
             assert desk.log.kept == {}
             assert desk.count("rejected", reason="not_authorized") == 1
 
-    async def test_anonymous_on_loopback_is_nobody_in_via(self) -> None:
+    async def test_anonymous_on_loopback_is_nobody_in_via_unless_it_gives_a_name(self) -> None:
         async with bench() as desk:
             await desk.take(named())
-            assert desk.messages[0].via == ""
+            await desk.take(named(), identity=Identity("gateway-3", trusted=True))
+            await desk.take(named(), identity=Identity("pump-7", trusted=True))
+            assert [message.via for message in desk.messages] == ["", "gateway-3", ""]
 
 
 class TestRejected:
