@@ -70,6 +70,7 @@ class LogIntake:
         self._routes = Routes(log, config, metrics, model_of, self._lanes)
         self._rejects = Rejects(log, self._lanes, self._pressure, limits.kept_payload)
         self._publishing = False
+        self._latest = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,9 +113,11 @@ class LogIntake:
             asyncio.get_running_loop().call_later(_PUBLISH, self._publish)
 
     def _accept_native(self, route: Route, payloads: Sequence[bytes], receipt: Receipt, key: str) -> None:
-        now, good, most = self._clock(), self._bounds.good, self._bounds.most
+        good, most = self._bounds.good, self._bounds.most
+        now = self._moments(len(payloads)) - 1
         for index, data in enumerate(payloads):
             message = None
+            now += 1
             try:
                 if len(data) > route.most:
                     check_size(data, route.most)
@@ -130,7 +133,7 @@ class LogIntake:
 
     def _accept_foreign(self, route: Route, payloads: Sequence[bytes], receipt: Receipt, key: str) -> None:
         """Decoders that are not ours, and sources for which there is none."""
-        now = self._clock()
+        now = self._moments(len(payloads))
         for index, data in enumerate(payloads):
             try:
                 family, messages = self._decode(route, data, now)
@@ -138,7 +141,9 @@ class LogIntake:
                 self._rejects.add(route, receipt, index, data, error, now)
                 continue
             route.transport.received += len(messages) - 1
+            now = self._moments(len(messages))
             for n, message in enumerate(messages):
+                message.received = message.time = now + n
                 try:
                     self._bounds.check_foreign(message)
                     if family is not NATIVE:
@@ -150,6 +155,17 @@ class LogIntake:
                     self._queue(route, message, data, b"%d" % n if n else b"", receipt)
                 except Rejected as error:
                     self._rejects.add(route, receipt, index, data, error, now, message, again=n > 0)
+
+    def _moments(self, count: int) -> int:
+        """The first of so many microseconds that no other message has as `received`.
+
+        What comes later is newer, also within a batch without clocks of its own. A clock that is set back is followed.
+        """
+        now = self._clock()
+        if self._latest - times.SECOND < now <= self._latest:
+            now = self._latest + 1
+        self._latest = now + count - 1
+        return now
 
     def _decode(self, route: Route, data: bytes, received: int) -> tuple[Family, Sequence[Message]]:
         """Which decoder it is and what it makes of the payload; `Rejected`, whatever it raises."""

@@ -24,8 +24,6 @@ Ledger = Callable[[str], Awaitable[Mapping[int, int]]]
 
 _NAMED_AT_MOST = 20
 _PAUSE = 0.2
-_LOOKS = 150
-"""The lake is behind by a flush; it is given 30 seconds to catch up."""
 
 
 class Where(NamedTuple):
@@ -100,8 +98,8 @@ class Audit:
         in_lake, lake = await self._compare_lake(contents, ends)
         findings.append(lake)
         findings.append(await self._compare_live(contents, in_lake))
-        findings.append(await self._compare_ids(CANDIDATES, lambda value: decode_candidate(value).id))
-        findings.append(await self._compare_ids(REJECTED, lambda value: decode_rejected(value).id))
+        findings.append(await self._compare_ids(CANDIDATES, lambda value: decode_candidate(value).id, patience))
+        findings.append(await self._compare_ids(REJECTED, lambda value: decode_rejected(value).id, patience))
         return findings
 
     async def _wait(self, ends: Mapping[int, Offsets], patience: float) -> Finding:
@@ -190,7 +188,7 @@ class Audit:
                 finding.lacks(f"device {name} in the live state")
         return finding
 
-    async def _compare_ids(self, topic: str, id_of: Callable[[bytes], str]) -> Finding:
+    async def _compare_ids(self, topic: str, id_of: Callable[[bytes], str], patience: float) -> Finding:
         """Compare by id alone what is on the log with what is in the lake, as far back as the log goes."""
         on_log: dict[str, Where] = {}
         for partition, end in (await self._log.ends(topic)).items():
@@ -200,10 +198,10 @@ class Audit:
                         if entry.offset < end.next and entry.value is not None:
                             on_log.setdefault(id_of(entry.value), Where(partition, entry.offset))
         finding = Finding(f"{topic}: log and lake", len(on_log))
-        in_lake: set[str] = set()
-        for _ in range(_LOOKS):
+        deadline = asyncio.get_running_loop().time() + patience
+        while True:
             in_lake = await _collect(self._lake.ids(topic))
-            if on_log.keys() <= in_lake:
+            if on_log.keys() <= in_lake or asyncio.get_running_loop().time() > deadline:
                 break
             await asyncio.sleep(_PAUSE)
         for id, where in on_log.items():  # noqa: A001

@@ -83,3 +83,21 @@ class TestDuplicates:
             await desk.take(named(id="0"))
             assert desk.offer(named(id="19")).waiting == 0
             assert [message.id for message in desk.messages].count("0") == 2
+
+
+class TestReceived:
+    async def test_what_comes_later_is_newer_even_where_the_clock_stands_still(self) -> None:
+        async with bench() as desk:
+            await desk.take(named(), named(), named())
+            await desk.take(named())
+            received = [message.received for message in desk.messages]
+            assert received == sorted(set(received))
+            assert [message.time for message in desk.messages] == received
+
+    async def test_a_clock_that_is_set_back_is_followed(self) -> None:
+        async with bench() as desk:
+            await desk.take(named())
+            desk.now -= 3_600_000_000
+            await desk.take(named())
+            first, second = desk.messages
+            assert second.received == first.received - 3_600_000_000
