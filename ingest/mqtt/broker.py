@@ -93,6 +93,7 @@ class Broker:
         self.stopping = False
         self._open = metrics.connections.labels("mqtt")
         self._holding: deque[Holding] = deque()
+        self._asked = False  # the intake will call back
         self._wills: list[PublishReceipt] = []
 
     def opened(self, connection: Connected) -> bool:
@@ -123,17 +124,21 @@ class Broker:
     def when_relieved(self, connection: Holding) -> None:
         """Call its `relieved` when the intake takes more; in the order in which they asked."""
         self._holding.append(connection)
-        if len(self._holding) == 1:
+        self._ask()
+
+    def _ask(self) -> None:
+        if not self._asked:
+            self._asked = True
             self.intake.when_relieved(self._relieved)
 
     def _relieved(self) -> None:
+        self._asked = False
         for _ in range(len(self._holding)):
             if self.intake.full:
-                self.intake.when_relieved(self._relieved)
-                return
+                break
             self._holding.popleft().relieved()
         if self._holding:
-            self.intake.when_relieved(self._relieved)
+            self._ask()
 
     def publish_will(self, will: Will, identity: Identity, peer: str) -> None:
         """Take the will of a client that went without a word, as a message like any other; nobody waits for it."""

@@ -9,7 +9,7 @@ import asyncio
 from enum import IntEnum
 from typing import Final, cast
 
-from headwater.errors import Refused
+from headwater.errors import Refused, Unavailable
 from headwater.registry import Identity
 from ingest.mqtt import encoding, subscribing
 from ingest.mqtt.broker import Broker
@@ -188,6 +188,8 @@ class Connection(asyncio.Protocol):
         except Refused as error:
             self._broker.metrics.refused.labels("mqtt", error.reason).inc()
             raise MalformedPacket(OF_REFUSAL[error.reason], error.detail) from None
+        except Unavailable as error:
+            raise MalformedPacket(ReasonCode.SERVER_UNAVAILABLE, str(error)) from None
 
     # How it ends.
 

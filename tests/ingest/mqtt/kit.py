@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar, cast
 
 from headwater.config import Config
-from headwater.errors import Reason, Refused
+from headwater.errors import Reason, Refused, Unavailable
 from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS, Identity
 from ingest.contract import Owner, Receipt, Rejection, Source
@@ -112,7 +112,7 @@ class ScriptedDoor:
 
     def __init__(self) -> None:
         self.known: dict[str, Identity] = {}
-        self.refuse: Refused | None = None
+        self.refuse: Refused | Unavailable | None = None
         self.watchers: list[Callable[[str], None]] = []
 
     def identify(self, name: str, secret: str, *, loopback: bool) -> Identity:

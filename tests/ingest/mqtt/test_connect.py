@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from headwater.errors import ConfigError, Refused, RefusedReason
+from headwater.errors import ConfigError, Refused, RefusedReason, Unavailable
 from ingest.mqtt.packets import Connack, Connect, Pingreq, Pingresp, Publish
 from ingest.mqtt.properties import Properties
 from ingest.mqtt.reasons import ReasonCode as R
@@ -86,6 +86,14 @@ async def test_who_is_refused_is_told_why_and_counted(here: Endpoint, reason: Re
     client.send(Connect(4, "c1"))
     assert await client.stream.read() == bytes([0x20, 2, 0, old])
     assert here.metrics.sample("refused_total", transport="mqtt", reason=reason) == 2
+
+
+async def test_a_door_that_cannot_know_refuses_for_now(here: Endpoint) -> None:
+    here.door.refuse = Unavailable("the registry is away")
+    client = await here.client(5)
+    assert (await client.connect()).code is R.SERVER_UNAVAILABLE
+    old = await here.client(4)
+    assert (await old.connect()).code is R.SERVER_UNAVAILABLE
 
 
 async def test_name_and_token_reach_the_door(here: Endpoint, version: int) -> None:
