@@ -96,6 +96,8 @@ class Writer:
             self._committed[number] = commit or 0
             self._lag.positions[number] = starts[at]
             self._revoked.discard(number)
+        if self.state.state == "starting":  # ready: a first batch may be long in coming
+            self._membership.well()
         return starts
 
     async def revoked(self, partitions: Sequence[TopicPartition]) -> None:
