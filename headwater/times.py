@@ -6,6 +6,7 @@ In: a device's `at` as it wrote it. Out: microseconds, and the `time` that order
 import os
 import time as _time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from headwater.errors import Rejected
 from headwater.message import TimeFlag
@@ -67,10 +68,15 @@ def believed(at: int | None, received: int, past: int = PAST, future: int = FUTU
     return at, ""
 
 
+@lru_cache(4096)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def rfc3339(micros: int) -> str:
     """`2026-11-21T07:40:00.123Z`, with as many decimals as needed (0, 3 or 6)."""
     seconds, rest = divmod(micros, SECOND)
-    base = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    base = _second(seconds)
     if rest == 0:
         return base + "Z"
     return f"{base}.{rest // 1000:03d}Z" if rest % 1000 == 0 else f"{base}.{rest:06d}Z"

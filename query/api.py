@@ -61,7 +61,6 @@ def make_app(parts: Parts) -> FastAPI:
         parts.tail,
         log_id=parts.log.id,
         partitions=partitions,
-        most_rows=config.most_rows,
         repeated_within=round(parts.config.selection.duplicate_time * SECOND),
     )
     streams = Streams(parts.tail, parts.door, config, partitions)

@@ -7,7 +7,7 @@ received = accepted + rejected + duplicate + failed, once nothing is waiting.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,8 +15,11 @@ from pydantic import BaseModel, Field
 
 from consumers.worker_state import WorkerState
 from headwater.errors import Unavailable
-from headwater.log import Log
+from headwater.log import CANDIDATES, Log, Partition
 from headwater.metrics import Metrics
+
+Ledger = Callable[[str], Awaitable[Mapping[Partition, int]]]
+"""Topic → partition → highest position applied: `Store.ledger`."""
 
 _EVERY = 1.0
 _OVER = 5
@@ -78,7 +81,8 @@ class FlowAnswer(BaseModel):
 class Flow:
     """Give `run` to a supervisor: it looks once a second, so that there are rates.
 
-    `workers`: the writers' states; `selector`: the selector's. `clock`: seconds that only grow.
+    `workers`: the writers' states; `selector`: the selector's. `ledgers`: store → its ledger, where that is cheap to
+    ask; without it, what waits is known from commits, a second late. `clock`: seconds that only grow.
     """
 
     def __init__(
@@ -87,12 +91,14 @@ class Flow:
         log: Log,
         workers: Sequence[WorkerState],
         selector: WorkerState | None = None,
+        ledgers: Mapping[str, Ledger] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._metrics = metrics
         self._log = log
         self._workers = workers
         self._selector = selector
+        self._ledgers = ledgers or {}
         self._clock = clock
         self._looks: deque[tuple[float, Mapping[str, float]]] = deque(maxlen=_OVER + 1)
 
@@ -159,13 +165,16 @@ class Flow:
         }
 
     async def _waiting(self, state: WorkerState) -> int:
-        """From the group's commit: exact when it rests, and never less than what is waiting."""
+        """Exact when all is written, and never less than what is waiting."""
         try:
             ends = await self._log.ends(state.topic)
-            commits = await self._log.committed(state.group, state.topic)
+            done = dict(await self._log.committed(state.group, state.topic))
+            if state.name in self._ledgers and state.topic != CANDIDATES:  # whose ledger does not count offsets
+                for number, applied in (await self._ledgers[state.name](state.topic)).items():
+                    done[number] = max(done.get(number, 0), applied + 1)
         except Unavailable:
             return state.waiting
-        return sum(max(0, end.next - max(end.first, commits.get(number, 0))) for number, end in ends.items())
+        return sum(max(0, end.next - max(end.first, done.get(number, 0))) for number, end in ends.items())
 
 
 class _Samples:

@@ -9,7 +9,7 @@ from math import inf
 from typing import Generic, NamedTuple, TypeVar
 
 from headwater.log import CANDIDATES, MESSAGES, REJECTED, Entry, partition_for
-from headwater.message import Candidate, RejectedMessage, decode_candidate, decode_message, decode_rejected
+from headwater.message import Candidate, Message, RejectedMessage, decode_candidate, decode_message, decode_rejected
 from query.cursor import Cursors
 from query.tail import Tail
 from storage.contract import LakeReader, LakeRow, Span
@@ -20,6 +20,9 @@ Order = tuple[int, int, str]
 
 FRESH_SECONDS = 0.25
 """How long an answer waits for what was on the log when it was asked."""
+
+_REPEATED_AMONG = 1_000
+"""Rows of the lake that are looked through for an earlier sending."""
 
 
 class Ask(NamedTuple):
@@ -56,16 +59,13 @@ class Page(NamedTuple, Generic[R]):
 class History:
     """Answers from lake and tail. `log_id` goes into cursors; `partitions` of the topic `messages`.
 
-    `most_rows`: the largest answer. `repeated_within`: microseconds in which a device's retry is recognised.
+    `repeated_within`: microseconds in which a device's retry is recognised.
     """
 
-    def __init__(
-        self, lake: LakeReader, tail: Tail, *, log_id: str, partitions: int, most_rows: int, repeated_within: int
-    ) -> None:
+    def __init__(self, lake: LakeReader, tail: Tail, *, log_id: str, partitions: int, repeated_within: int) -> None:
         self._lake = lake
         self._tail = tail
         self._partitions = partitions
-        self._most = most_rows
         self._repeated_within = repeated_within
         self._of_messages = Cursors("history", tuple[int, int, str], log_id)
         self._of_candidates = Cursors("candidates", tuple[int, str], log_id)
@@ -109,16 +109,21 @@ class History:
 
     async def _repeated(self, device: str, fresh: dict[str, LakeRow], complete_from: float) -> set[str]:
         """Those ids that the lake has from another entry of the log: the device sent them again."""
-        times = [row.message.time for row in fresh.values()]
-        span = Span(min(times) - self._repeated_within, max(times) + self._repeated_within)
-        if complete_from <= min(times) - self._repeated_within:
+        spans = [self._sent_before(row.message) for row in fresh.values()]
+        start, end = min(start for start, _ in spans), max(end for _, end in spans)
+        if complete_from <= start:
             return set()
-        rows, _ = await self._lake.history(device, span, self._most)
+        rows, _ = await self._lake.history(device, Span(start, end), _REPEATED_AMONG)
         return {
             row.message.id
             for row in rows
             if row.message.id in fresh and (row.partition, row.offset) != fresh[row.message.id][:2]
         }
+
+    def _sent_before(self, message: Message) -> tuple[int, int]:
+        """Where the first sending stands, if this is a repetition: at the device's own time, or else not long ago."""
+        around = 0 if message.flag == "" else self._repeated_within
+        return message.time - around, message.time + around + 1
 
     async def candidates(self, device: str | None, ask: Ask) -> Page[Candidate]:
         """Candidates by (time, id), each in its newest revision."""

@@ -5,7 +5,8 @@ ids to go on from; `dropped` (the client was too slow, or away too long) and `sk
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Generator, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -64,11 +65,16 @@ def write_id(partition: Partition, positions: Positions) -> str:
 
 
 class Stream:
-    """Makes the events of one client."""
+    """Makes the events of one client. `clock`: seconds that only grow."""
 
-    def __init__(self, tail: Tail, wanted: Wanted, partitions: int) -> None:
+    def __init__(
+        self, tail: Tail, wanted: Wanted, partitions: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._tail = tail
         self._wanted = wanted
+        self._clock = clock
+        self._looked = clock()
+        self._allowed = wanted.rate or 0.0
         # A stream of some devices concerns only their partitions.
         self._partitions = {partition_for(key, partitions) for key in wanted.keys or ()} or set(range(partitions))
 
@@ -110,17 +116,26 @@ class Stream:
             positions[number] = end
 
     def _written(self, entries: Sequence[Entry], positions: Positions) -> Generator[bytes, None, None]:
-        skipped = 0
-        if self._wanted.rate is not None:
-            most = max(1, round(self._wanted.rate * _TICK))
-            skipped = max(0, len(entries) - most)
-            entries = entries[skipped:]
+        skipped = self._too_many(len(entries))
+        entries = entries[skipped:]
         for at in range(0, len(entries), _AT_ONCE):
             chunk = b"".join(self._event(entry, positions) for entry in entries[at : at + _AT_ONCE])
             if chunk:
                 yield chunk
         if skipped:
             yield event("skipped", b'{"skipped":%d}' % skipped)
+
+    def _too_many(self, count: int) -> int:
+        """How many of so many messages to skip: a second's worth may come at once."""
+        rate = self._wanted.rate
+        if rate is None:
+            return 0
+        at = self._clock()
+        self._allowed = min(max(rate, 1.0), self._allowed + (at - self._looked) * rate)
+        self._looked = at
+        sent = min(count, int(self._allowed))
+        self._allowed -= sent
+        return count - sent
 
     def _event(self, entry: Entry, positions: Positions) -> bytes:
         positions[entry.partition] = entry.offset

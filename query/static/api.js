@@ -25,11 +25,12 @@ export function follow(path, each) {
     while (!cut.signal.aborted) {
       try {
         const answer = await fetch(BASE + path, { headers: { ...headers(), ...(last && { "Last-Event-ID": last }) }, signal: cut.signal });
+        if (answer.status === 400) last = ""; // of another log: begin now
         if (answer.ok) {
           pause = 500;
           for await (const event of events(answer.body)) {
             if (event.id) last = event.id;
-            if (event.data && event.event === "message") each(JSON.parse(event.data));
+            if (event.data) each(event.event, JSON.parse(event.data));
           }
         }
       } catch { /* said below: try again */ }

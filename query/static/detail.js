@@ -2,7 +2,9 @@
 import { api } from "./api.js";
 import { Lines, ago, clock, element, number } from "./lines.js";
 
-const POINTS = 2000;
+const POINTS = 1000;
+const GATEWAYS = 40;
+const HEARD_FOR = 300000; // milliseconds
 const WIDTH = 600;
 const HEIGHT = 220;
 const SVG = "http://www.w3.org/2000/svg";
@@ -11,7 +13,7 @@ const byId = (id) => document.getElementById(id);
 export class Detail {
   constructor() {
     this.name = "";
-    this.heard = new Map();
+    this.heard = new Map(); // gateway → [RSSI, when]
     this.candidates = new Lines(byId("detail-candidates"), "None of its messages has been selected.");
     this.drawn = 0;
     byId("detail-close").addEventListener("click", () => { this.name = ""; byId("detail").hidden = true; });
@@ -30,7 +32,13 @@ export class Detail {
 
   note(message) {
     if (message.device !== this.name) return;
-    for (const heard of message.heard_by ?? []) this.heard.set(heard.gateway, heard.rssi);
+    this.hear(message.heard_by, message.received);
+  }
+
+  hear(gateways, when) {
+    const at = new Date(when).getTime();
+    for (const { gateway, rssi } of gateways ?? []) if (!(this.heard.get(gateway)?.[1] > at)) this.heard.set(gateway, [rssi, at]);
+    for (const [gateway, [, last]] of this.heard) if (last < at - HEARD_FOR) this.heard.delete(gateway);
   }
 
   async refresh(now) {
@@ -48,11 +56,11 @@ export class Detail {
   }
 
   values(latest) {
-    const about = [`seen ${ago(latest.seen)}`];
+    const about = [`seen ${ago(latest.seen)}`, `${latest.messages.toLocaleString("en")} messages`];
     if (latest.via) about.push(`through ${latest.via}`);
     if (latest.position) about.push(`at ${latest.position.lat.toFixed(6)}, ${latest.position.lon.toFixed(6)}`);
     byId("detail-about").textContent = about.join(" · ");
-    for (const heard of latest.heard_by ?? []) if (!this.heard.has(heard.gateway)) this.heard.set(heard.gateway, heard.rssi);
+    this.hear(latest.heard_by, latest.seen);
     const rows = Object.entries({ ...latest.fields, ...latest.texts }).sort(([a], [b]) => a.localeCompare(b)).map(([field, is]) => {
       const row = element("tr");
       row.append(element("td", field), element("td", `${number(is.value)}${is.unit ? ` ${is.unit}` : ""}`, "number"), element("td", ago(is.time)));
@@ -66,31 +74,38 @@ export class Detail {
       select.replaceChildren(...fields.map((field) => Object.assign(element("option", field), { value: field })));
       if (fields.includes(chosen)) select.value = chosen;
     }
-    const strongest = [...this.heard].sort((a, b) => (b[1] ?? -999) - (a[1] ?? -999));
-    byId("detail-heard").replaceChildren(...strongest.map(([gateway, rssi]) => element("span", `${gateway} ${rssi ?? "?"} dBm`)));
+    const strongest = [...this.heard].map(([gateway, [rssi]]) => [gateway, rssi]).sort((a, b) => (b[1] ?? -999) - (a[1] ?? -999));
+    byId("detail-heard").replaceChildren(...strongest.slice(0, GATEWAYS).map(([gateway, rssi]) => element("span", `${gateway} ${rssi ?? "?"} dBm`)));
   }
 
   async draw() {
     const field = byId("chart-field").value;
     const chart = byId("chart");
-    if (!field) { chart.replaceChildren(); byId("chart-note").textContent = "has no numbers"; return; }
+    const label = (high, low, note) => {
+      byId("chart-high").textContent = high;
+      byId("chart-low").textContent = low;
+      byId("chart-note").textContent = note;
+    };
+    if (!field) { chart.replaceChildren(); byId("chart-axis").replaceChildren(); label("", "", "has no numbers"); return; }
     const page = await api(`/devices/${encodeURIComponent(this.name)}/history?field=${encodeURIComponent(field)}&limit=${POINTS}`);
-    if (!page) return;
+    if (!page || field !== byId("chart-field").value) return;
     const points = page.items.map((item) => [new Date(item.time).getTime(), Number(item.fields?.[field])]).filter(([, value]) => Number.isFinite(value)).sort((a, b) => a[0] - b[0]);
-    if (points.length === 0) { chart.replaceChildren(); return; }
+    if (points.length === 0) { chart.replaceChildren(); byId("chart-axis").replaceChildren(); label("", "", "no numbers yet"); return; }
     const [low, high] = [Math.min(...points.map((p) => p[1])), Math.max(...points.map((p) => p[1]))];
     const [from, to] = [points[0][0], points.at(-1)[0]];
     const x = (time) => ((time - from) / Math.max(1, to - from)) * (WIDTH - 12) + 6;
     const y = (value) => HEIGHT - 12 - ((value - low) / (high - low || 1)) * (HEIGHT - 24);
+    const steps = points.slice(1).map(([time], index) => time - points[index][0]).sort((a, b) => a - b);
+    const gap = Math.max((to - from) / 40, 5 * (steps[Math.floor(steps.length / 2)] ?? 0)) + 1; // nothing came: no line
     const path = document.createElementNS(SVG, "path");
-    path.setAttribute("d", points.map(([time, value], index) => `${index ? "L" : "M"}${x(time).toFixed(1)} ${y(value).toFixed(1)}`).join(""));
+    path.setAttribute("d", points.map(([time, value], index) => `${index && time - points[index - 1][0] < gap ? "L" : "M"}${x(time).toFixed(1)} ${y(value).toFixed(1)}h.01`).join(""));
     const grid = [0.25, 0.5, 0.75].map((share) => {
       const line = document.createElementNS(SVG, "line");
       for (const [key, value] of Object.entries({ x1: 0, x2: WIDTH, y1: HEIGHT * share, y2: HEIGHT * share })) line.setAttribute(key, value);
       return line;
     });
     chart.replaceChildren(...grid, path);
-    byId("chart-note").textContent = `${number(low)} to ${number(high)}, ${points.length} messages`;
-    byId("chart-axis").replaceChildren(element("span", clock(page.items.at(-1).time)), element("span", clock(page.items[0].time)));
+    label(number(high), number(low), `${number(low)} to ${number(high)}, the last ${points.length} messages`);
+    byId("chart-axis").replaceChildren(element("span", clock(new Date(from))), element("span", clock(new Date(to))));
   }
 }

@@ -17,39 +17,82 @@ export class DeviceList {
     this.chosen = "";
     this.choose = choose;
     this.drawing = false;
+    this.filtering = null;
+    this.drawn = false;
+    this.whole = false;
+    this.first = this.last = 0;
     this.box.addEventListener("scroll", () => this.soon());
     this.box.addEventListener("keydown", (event) => this.key(event));
-    this.search.addEventListener("input", () => { this.box.scrollTop = 0; this.filter(); });
+    this.search.addEventListener("input", () => this.find());
     addEventListener("resize", () => this.soon());
   }
 
+  // All names, in pages; beyond MOST the rest is found by searching.
   async refresh() {
     let after = "";
     for (let taken = 0; taken < MOST; taken += PAGE) {
-      const page = await api(`/devices?limit=${PAGE}&after=${encodeURIComponent(after)}`);
+      const page = await this.take_in("", after, PAGE);
       if (!page) return;
-      for (const device of page.items) this.known.set(device.device, this.row(device));
-      if (page.items.length < PAGE) break;
-      after = page.items.at(-1).device;
+      this.whole = page.next === null;
+      if (this.whole) break;
+      after = page.next;
     }
+  }
+
+  // The rows in sight: they stand one after the other by name, as the API gives them.
+  async refreshSeen() {
+    if (this.last > this.first) await this.take_in(this.beginning(), this.names[this.first - 1] ?? "", this.last - this.first);
+  }
+
+  async take_in(prefix, after, limit) {
+    const page = await api(`/devices?${new URLSearchParams({ prefix, after, limit })}`);
+    if (!page) return null;
+    const before = this.known.size;
+    for (const device of page.items) this.known.set(device.device, this.row(device));
+    if (this.known.size !== before || !this.drawn) this.filter(); else this.soon();
+    return page;
+  }
+
+  beginning() { return this.search.value.trim(); }
+
+  async find() {
+    this.box.scrollTop = 0;
     this.filter();
+    const start = this.beginning();
+    if (this.whole || !start) return;
+    await new Promise((done) => setTimeout(done, 200));
+    if (start === this.beginning()) await this.take_in(start, "", PAGE);
   }
 
-  row(device) {
-    return { seen: device.seen, text: values({ fields: device.fields, texts: device.texts, position: device.position }) };
+  row({ seen, fields, texts, position }) {
+    return { seen: Date.parse(seen), said: { ...fields, ...texts }, position };
   }
 
+  // A message: its values are the newest ones, as far as the page knows; `refreshSeen` puts right what is not.
   note(message) {
-    const isNew = !this.known.has(message.device);
     const before = this.known.get(message.device);
-    if (!before || message.received >= before.seen) this.known.set(message.device, { seen: message.received, text: values({ ...message, via: "" }) });
-    if (isNew) this.filter(); else this.soon();
+    if (!before && this.known.size >= MOST) return;
+    const now = this.row({ ...message, seen: message.received });
+    if (before) {
+      before.seen = Math.max(before.seen, now.seen);
+      Object.assign(before.said, now.said);
+      before.position = now.position ?? before.position;
+      this.soon();
+    } else {
+      this.known.set(message.device, now);
+      this.filterSoon();
+    }
+  }
+
+  filterSoon() {
+    this.filtering ??= setTimeout(() => { this.filtering = null; this.filter(); }, 250);
   }
 
   filter() {
-    const start = this.search.value.trim();
+    const start = this.beginning();
     this.names = [...this.known.keys()].filter((name) => name.startsWith(start)).sort();
-    this.count.textContent = start ? `${this.names.length} of ${this.known.size}` : String(this.known.size);
+    const all = `${this.known.size.toLocaleString("en")}${this.whole || this.known.size < MOST ? "" : " or more"}`;
+    this.count.textContent = start ? `${this.names.length.toLocaleString("en")} of ${all}` : all;
     this.space.style.height = `${this.names.length * ROW}px`;
     this.soon();
   }
@@ -61,21 +104,28 @@ export class DeviceList {
   }
 
   draw() {
+    this.drawn = true;
     const first = Math.max(0, Math.floor(this.box.scrollTop / ROW) - 3);
     const last = Math.min(this.names.length, first + Math.ceil(this.box.clientHeight / ROW) + 6);
+    [this.first, this.last] = [first, last];
     const rows = [];
     for (let index = first; index < last; index += 1) rows.push(this.draw_row(this.names[index], index));
     this.space.replaceChildren(...rows);
+    const chosen = rows.find((row) => row.getAttribute("aria-selected") === "true");
+    if (chosen) this.box.setAttribute("aria-activedescendant", chosen.id); else this.box.removeAttribute("aria-activedescendant");
     if (this.names.length === 0) this.space.replaceChildren(element("p", this.known.size ? "No device begins like that." : "No device has sent anything yet.", "quiet"));
   }
 
   draw_row(name, index) {
-    const { seen, text } = this.known.get(name);
-    const row = element("div", undefined, Date.now() - new Date(seen) < 3000 ? "device fresh" : "device");
+    const { seen, said, position } = this.known.get(name);
+    const row = element("div", undefined, Date.now() - seen < 3000 ? "device fresh" : "device");
     row.style.top = `${index * ROW}px`;
+    row.id = `device-${index}`;
     row.setAttribute("role", "option");
+    row.setAttribute("aria-posinset", String(index + 1));
+    row.setAttribute("aria-setsize", String(this.names.length));
     row.setAttribute("aria-selected", String(name === this.chosen));
-    row.append(element("b", name), element("i", ago(seen)), element("span", text));
+    row.append(element("b", name), element("i", ago(seen)), element("span", values({ fields: said, position })));
     row.addEventListener("click", () => this.take(name));
     return row;
   }

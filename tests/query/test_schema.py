@@ -59,7 +59,10 @@ def test_requests_and_answers_are_as_the_schema_says(served: str) -> None:
             continue
 
         @settings(
-            max_examples=12, deadline=None, derandomize=True, suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much)
+            max_examples=12,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much),
         )
         @given(case=one.as_strategy(), known=st.booleans())
         def check(case: Any, known: bool) -> None:
