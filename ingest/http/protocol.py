@@ -44,6 +44,7 @@ class IngestProtocol(Connection):
         super().__init__(service, config, server_state, app_state)
         self._in_head = False
         self._wire = -1  # bytes of the request but for the first read, in which others may stand; -1: not one read yet
+        self._length = 0  # bytes of its body so far, kept or not
         self._offer: bytes | None = None  # it offers to upgrade: its head without that, empty if there can be none
         self._head: Head | None = None
         self._keep = True
@@ -64,7 +65,7 @@ class IngestProtocol(Connection):
         if self._deaf:
             self._since = self._service.clock
             return
-        if self._receiving or self._last or not self._take_known(data):
+        if self._receiving or not self._take_known(data):
             self._parse(data)
         if self._line:
             self._flush()
@@ -135,6 +136,7 @@ class IngestProtocol(Connection):
         self._since = self._service.clock
         self._receiving = self._in_head = True
         self._wire = -1
+        self._length = 0
         self._head = self._turn = self._refusal = None
         if len(self._line) >= LINE:
             self._hang_up()
@@ -161,11 +163,12 @@ class IngestProtocol(Connection):
         self._in_head = False
 
     def on_body(self, body: bytes) -> None:
+        self._length += len(body)
+        if self._length > self._service.body_size:
+            self._end(too_large(self._service.body_size))
         if self._head is None:
             super().on_body(body)
         elif self._refusal is None:
-            if len(self._body) + len(body) > self._service.body_size:
-                self._end(too_large(self._service.body_size))
             if not self._body:
                 self._body = body
             else:

@@ -134,12 +134,14 @@ class Clock:
 
 
 class App:
-    """Answers with method, path and body. `/wait`: not before `go`; `/never`: reads no body; `/early`: answers first."""
+    """Answers with method, path and body. `/wait`: not before `go`; `/later`: not before `later`; `/early`: first."""
 
     def __init__(self) -> None:
         self.go = asyncio.Event()
+        self.later = asyncio.Event()
         self.begun: list[str] = []
         self.gone = 0
+        self.scope: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -147,6 +149,7 @@ class App:
                 await send({"type": event["type"] + ".complete"})
             await send({"type": "lifespan.shutdown.complete"})
             return
+        self.scope = scope
         path = scope["path"]
         self.begun.append(path)
         body = b""
@@ -158,8 +161,10 @@ class App:
                 return
             body += event["body"]
             more = event["more_body"]
-        if path.startswith("/wait"):
+        if path == "/wait":
             await self.go.wait()
+        if path == "/later":
+            await self.later.wait()
         answer = f"{scope['method']} {path} {body.decode()}".encode()
         await send(
             {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]}
@@ -299,6 +304,7 @@ async def site(
         yield found
     finally:
         app.go.set()
+        app.later.set()
         for peer in found.peers:
             peer.close()
         await server.close()

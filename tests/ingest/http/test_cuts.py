@@ -48,6 +48,7 @@ def shown(reply: Reply) -> Any:
     st.lists(st.integers(1, 1500), max_size=8, unique=True),
 )
 @example([0, 0, 0], [])
+@example([1, 0, 1], [len(REQUESTS[0]) + len(REQUESTS[1])])  # of two heads in one read, which is remembered?
 @example([0, 0, 0, 3, 3], [len(REQUESTS[0]), 2 * len(REQUESTS[0]), 3 * len(REQUESTS[0])])
 def test_any_cut_of_the_bytes_gives_the_same_answers(chosen: list[int], cuts: list[int]):
     whole = b"".join(REQUESTS[at] for at in chosen)

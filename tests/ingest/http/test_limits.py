@@ -12,10 +12,11 @@ from tests.ingest.http.support import MESSAGE, ONE, FakeIntake, get, post, site,
 MIB = 2**20
 
 
-async def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes():
+@pytest.mark.parametrize("target", ["/ingest", "/app"])
+async def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(target: str):
     async with site() as there:
         peer = await there.peer()
-        peer.send(post(b"x" * (MIB + 1))[:200])
+        peer.send(post(b"x" * (MIB + 1), target=target)[:200])
         reply = await peer.reply()
         assert (reply.status, reply.json["error"], reply.headers["connection"]) == (413, "too_large", "close")
         assert await peer.ended() == b""
@@ -26,6 +27,22 @@ async def test_a_body_as_large_as_allowed_is_taken():
         body = b'{"x":"' + b"x" * (MIB - 8) + b'"}'
         assert len(body) == MIB
         assert (await there.ask(post(body))).status == 202
+
+
+@pytest.mark.parametrize("target", ["/ingest", "/app"])
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_a_byte_too_many_is_refused(target: str, chunked: bool):
+    async with site() as there:
+        reply = await there.ask(post(b"x" * (MIB + 1), target=target, chunked=chunked))
+        assert (reply.status, reply.json["error"]) == (413, "too_large")
+        await until(lambda: there.app.gone == len(there.app.begun))
+        assert there.intake.taken == []
+
+
+@pytest.mark.parametrize("header", ["Authorization: Bearer wrong", "Content-Encoding: br"])
+async def test_a_body_nobody_wants_is_bounded_too(header: str):
+    async with site() as there:
+        assert (await there.ask(post(b"x" * (MIB + 1), header, chunked=True))).status == 413
 
 
 @pytest.mark.parametrize("target", ["/ingest", "/app"])
@@ -118,7 +135,7 @@ async def test_an_app_that_waits_for_a_slow_body_is_told_that_nobody_is_there():
 async def test_time_is_not_counted_while_the_app_does_not_read():
     async with site(http__body_time="10s") as there:
         peer = await there.peer()
-        peer.send(get("/wait"), post(b"x" * 200_000, target="/app"))
+        peer.send(get("/wait"), post(b"x" * 900_000, target="/app"))
         await turns()
         there.pass_time(11)
         there.app.go.set()

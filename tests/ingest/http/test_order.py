@@ -55,6 +55,18 @@ async def test_a_message_is_not_taken_before_the_app_has_answered_what_is_ahead(
         assert there.intake.payloads == [MESSAGE]
 
 
+async def test_each_message_waits_for_the_app_right_before_it():
+    async with site() as there:
+        peer = await there.peer()
+        peer.send(get("/wait"), post(b'{"n":1}'), get("/later"), post(b'{"n":2}'))
+        there.app.go.set()
+        assert [(await peer.reply()).status for _ in range(2)] == [200, 202]
+        assert await peer.nothing()
+        assert there.intake.payloads == [b'{"n":1}']
+        there.app.later.set()
+        assert [(await peer.reply()).status for _ in range(2)] == [200, 202]
+
+
 async def test_receipts_settled_out_of_order_are_answered_in_order():
     intake = FakeIntake()
     intake.held = True
@@ -69,6 +81,21 @@ async def test_receipts_settled_out_of_order_are_answered_in_order():
         intake.receipts = [first]
         intake.settle()
         assert [(await peer.reply()).json["accepted"] for _ in range(3)] == [0, 2, 1]
+
+
+async def test_a_release_in_the_midst_of_accepting_answers_nothing_too_early():
+    class Eager(FakeIntake):
+        def accept(self, identity: Any, source: Any, payloads: Any, receipt: Any, key: str = "") -> None:
+            receipt.owner.release()
+            super().accept(identity, source, payloads, receipt, key)
+
+    async with site(Eager()) as there:
+        peer = await there.peer()
+        peer.send(get("/wait"), post(b"{}"), post(b"[{},{}]"))
+        await turns()
+        there.app.go.set()
+        assert (await peer.reply()).status == 200
+        assert [(await peer.reply()).json["accepted"] for _ in range(2)] == [1, 2]
 
 
 async def test_many_requests_in_one_piece_are_all_answered():
@@ -126,7 +153,9 @@ async def test_continue_is_sent_when_the_request_is_next_and_not_before():
         intake.settle()
         assert (await peer.reply()).status == 202
         assert (await peer.reply()).status == 100
-        peer.send(body)
+        peer.send(body[:9])
+        await turns()
+        peer.send(body[9:])
         await until(lambda: len(intake.receipts) == 1)
         intake.settle()
         assert (await peer.reply()).json == ONE
@@ -172,6 +201,9 @@ async def test_trailers_change_nothing():
         reply = await there.ask(request[:-2], b"Authorization: Bearer wrong\r\nIdempotency-Key: late\r\n\r\n")
         assert reply.status == 202
         assert there.intake.taken[0].key == ""
+        request = post(MESSAGE, chunked=True, target="/app")
+        assert (await there.ask(request[:-2], b"X-Late: 1\r\n\r\n")).status == 200
+        assert b"x-late" not in dict(there.app.scope["headers"])
 
 
 async def test_a_peer_that_is_gone_is_reported_to_every_app_that_answers_it():
@@ -186,7 +218,7 @@ async def test_a_peer_that_is_gone_is_reported_to_every_app_that_answers_it():
 
     async with site(app=Listening()) as there:
         peer = await there.peer()
-        peer.send(get("/stream"), post(MESSAGE))
+        peer.send(get("/stream"), get("/next"), post(MESSAGE))
         await turns()
         peer.close()
         await until(lambda: there.app.gone == 1)

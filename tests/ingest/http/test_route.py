@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 
 import pytest
 
@@ -201,6 +202,14 @@ async def test_nobody_is_trusted_for_a_proxy_or_a_browser_on_this_machine(header
         assert (await there.ask(post(MESSAGE, AUTHORIZED, *headers))).status == 202
 
 
+async def test_who_is_trusted_is_decided_for_each_request_of_a_connection():
+    async with site() as there:
+        peer = await there.peer()
+        for headers, status in (([], 202), (["Forwarded: for=10.0.0.9"], 401), ([], 202), (["Origin: http://x"], 401)):
+            peer.send(post(MESSAGE, *headers))
+            assert (await peer.reply()).status == status
+
+
 async def test_a_page_of_this_server_may_send():
     async with site() as there:
         assert (await there.ask(post(MESSAGE, "Origin: http://localhost"))).status == 202
@@ -246,9 +255,14 @@ async def test_broken_gzip_is_refused(body: bytes):
 async def test_a_gzip_bomb_is_refused_and_the_connection_goes_on():
     async with site() as there:
         peer = await there.peer()
-        peer.send(post(gzip.compress(bytes(100_000_000)), "Content-Encoding: gzip"))
+        bomb = post(gzip.compress(bytes(100_000_000)), "Content-Encoding: gzip")
+        tracemalloc.start()
+        peer.send(bomb)
         reply = await peer.reply()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
         assert (reply.status, reply.json["error"]) == (413, "too_large")
+        assert peak < 5_000_000
         peer.send(post(MESSAGE))
         assert (await peer.reply()).status == 202
 
@@ -347,10 +361,11 @@ async def test_a_connection_asked_to_close_is_closed_after_the_answer():
 async def test_http_1_0_gets_one_answer_and_no_interim_one(headers: bytes):
     async with site() as there:
         peer = await there.peer()
-        peer.send(b"POST /ingest HTTP/1.0\r\n" + headers + b"Content-Length: 2\r\n\r\n{}")
+        peer.send(b"POST /ingest HTTP/1.0\r\n" + headers + b"Content-Length: 2\r\n\r\n{}", post(b"late"))
         reply = await peer.reply()
         assert (reply.status, reply.headers["connection"]) == (202, "close")
         assert await peer.ended() == b""
+        assert there.intake.payloads == [b"{}"]
 
 
 async def test_the_target_may_be_in_absolute_form():
