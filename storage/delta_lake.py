@@ -107,24 +107,20 @@ class DeltaLake(DeltaLakeReader):
                 append.drop()
             raise
         passing("lake.files_written")
-        try:
-            for number, append in enumerate(appends, 1):
-                append.commit()
-                if number == 1 < len(appends):
-                    passing("lake.first_table")
-        except BaseException:
-            # The disk may have more than this process knows: look there before the next batch.
-            for log in self._tables.values():
-                log.forget()
-            raise
+        for number, append in enumerate(appends, 1):
+            append.commit()
+            if number == 1 < len(appends):
+                passing("lake.first_table")
         passing("lake.committed")
         for append in appends:
             _checkpoint(append.log)
         return {index: reason for batch in batches for index, reason in batch.refused.items()}
 
 
-def _by_topic(records: Sequence[Record]) -> dict[str, tuple[list[Record], list[int]]]:
+def _by_topic(records: Sequence[Record]) -> Mapping[str, tuple[Sequence[Record], Sequence[int]]]:
     """Topic → its records, and where each stands among all."""
+    if len({record.topic for record in records}) == 1:
+        return {records[0].topic: (records, range(len(records)))}
     found: dict[str, tuple[list[Record], list[int]]] = {}
     for index, record in enumerate(records):
         own, indices = found.setdefault(record.topic, ([], []))

@@ -21,24 +21,29 @@ class Batch:
         self.topic = topic
         self._records = records
         self._indices = indices
-        self._latest: tuple[list[Record], dict[str, Rows]] = ([], {})
+        # The tables of a topic mostly stand at the same ledger and take the same rows: the last answers are kept.
+        self._new: tuple[Mapping[int, int], list[Record], dict[int, int]] | None = None
+        self._days: tuple[list[Record], dict[str, Rows]] = ([], {})
         self.refused: dict[int, str] = {}
 
     def new_to(self, ledger: Mapping[int, int]) -> tuple[list[Record], dict[int, int]]:
         """The records above the ledger, each position once; and the ledger with them."""
-        after = dict(ledger)
-        found: list[Record] = []
-        for record in self._records:
-            if record.position > after.get(record.partition, -1):
-                after[record.partition] = record.position
-                found.append(record)
-        return found, after
+        if self._new is None or self._new[0] != ledger:
+            after = dict(ledger)
+            found: list[Record] = []
+            for record in self._records:
+                _, partition, _, position, _ = record
+                if position > after.get(partition, -1):
+                    after[partition] = position
+                    found.append(record)
+            self._new = (ledger, found, after)
+        return self._new[1], self._new[2]
 
     def rows(self, table: Table, records: list[Record]) -> dict[str, Rows]:
-        """Day → rows. The tables of a topic mostly take the same records: the last result is kept."""
-        if self._latest[0] != records:
-            self._latest = (records, self._made(records))
-        days = self._latest[1]
+        """Day → rows."""
+        if self._days[0] is not records and self._days[0] != records:
+            self._days = (records, self._made(records))
+        days = self._days[1]
         if table.name == READINGS:
             readings = ((day, readings_of(rows)) for day, rows in days.items())
             return {day: rows for day, rows in readings if rows.num_rows}

@@ -129,9 +129,9 @@ def _words(texts: Sequence[str]) -> Column:
 
 
 def _optional(values: Sequence[object], kind: Any) -> Column:
-    if any(value is not None for value in values):
-        return pa.array(values, kind)
-    return pa.nulls(len(values), kind)
+    if values.count(None) == len(values):
+        return pa.nulls(len(values), kind)
+    return pa.array(values, kind)
 
 
 def _place(positions: Sequence[object], name: str, count: int) -> Column:

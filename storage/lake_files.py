@@ -7,6 +7,7 @@ and raises `OSError`.
 import asyncio
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 from deltalake import DeltaTable
 
+from headwater.errors import ConfigError
 from storage.arrow import pa
 from storage.lake_errors import as_unavailable
 from storage.sqlite_file import sync_folder
@@ -24,6 +26,7 @@ from storage.sqlite_file import sync_folder
 LOG = "_delta_log"
 LAST_CHECKPOINT = f"{LOG}/_last_checkpoint"
 _HIDDEN = ".tmp-"
+_UNREADABLE = re.compile(r"%[0-9A-Fa-f]{2}")
 _SCRATCH = ".scratch"
 _LOCK = ".lock"
 _SURELY_LEFT = 3600.0
@@ -73,7 +76,11 @@ class LakeFiles(Protocol):
         ...
 
     def uri(self, path: str) -> str:
-        """What other engines call it."""
+        """What DuckDB calls it."""
+        ...
+
+    def delta(self, table: str) -> DeltaTable:
+        """The table as `deltalake` loads it."""
         ...
 
     def checkpoint(self, table: str) -> None:
@@ -95,7 +102,11 @@ class LocalFiles:
         self._lock: int | None = None
 
     def open(self) -> None:
-        """Make the folders; forget what processes have left here when they died."""
+        """Make the folders; forget what processes have left here when they died. Raises `ConfigError`."""
+        if _UNREADABLE.search(str(self._root)):
+            raise ConfigError(
+                f"{self._root}: `deltalake` cannot read a path with % and two hex digits; use another one"
+            )
         self.scratch.mkdir(parents=True, exist_ok=True)
         sync_folder(self._root.parent)
         self._lock = _locked(self.scratch.with_suffix(".new"))
@@ -171,6 +182,10 @@ class LocalFiles:
     def uri(self, path: str) -> str:
         """See `LakeFiles`."""
         return str(self._root / path)
+
+    def delta(self, table: str) -> DeltaTable:
+        """See `LakeFiles`."""
+        return DeltaTable(self._root / table)
 
     def checkpoint(self, table: str) -> None:
         """See `LakeFiles`. Made beside the log and moved there when it is on disk: `deltalake` does not sync."""

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 import msgspec
-from deltalake import DeltaTable, Schema
+from deltalake import Schema
 
 from headwater import __version__
 from headwater.times import now
@@ -112,11 +112,11 @@ class TableLog:
 
     def tidy(self) -> None:
         """Remove commits that a checkpoint has summed up and nobody needs any more."""
-        DeltaTable(self._files.uri(self.table.name)).cleanup_metadata()
+        self._files.delta(self.table.name).cleanup_metadata()
 
     def unreferenced(self, hours: int) -> list[str]:
         """Files in the table's folders that no version of the last `hours` refers to, and that are older than that."""
-        table = DeltaTable(self._files.uri(self.table.name))
+        table = self._files.delta(self.table.name)
         found = table.vacuum(retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True)
         return [f"{self.table.name}/{unquote(path)}" for path in found]
 
@@ -152,7 +152,7 @@ class TableLog:
         return at
 
     def _load(self) -> Snapshot:
-        table = DeltaTable(self._files.uri(self.table.name))
+        table = self._files.delta(self.table.name)
         version = table.version()
         rows = pa.table(table.get_add_actions(flatten=True)).to_pylist()
         files = {file.path: file for file in (from_row(self.table, row) for row in rows)}

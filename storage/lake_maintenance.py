@@ -28,7 +28,7 @@ from storage.lake_log import TableLog
 from storage.lake_merge import Difference
 from storage.lake_schema import OF_TOPIC
 
-_MEMORY = "512MiB"
+_MEMORY = "256MiB"
 _TROUBLE = (OSError, DeltaError, duckdb.Error, pa.ArrowException, Unavailable, Difference)
 _log = structlog.get_logger()
 

@@ -16,7 +16,7 @@ from storage.lake_output import COMPACT, Output
 from storage.lake_schema import READINGS, ROW_GROUP, Table
 from storage.lake_snapshot import DataFile
 
-RANGE = 500_000
+RANGE = 200_000
 """Rows of the topic's own table that are sorted at once, with all that belongs to them."""
 
 

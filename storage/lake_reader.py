@@ -30,7 +30,7 @@ from storage.lake_values import COLUMNS
 
 T = TypeVar("T")
 _THREADS = 2
-_MEMORY = "512MiB"
+_MEMORY = "256MiB"
 _IDS = 10_000
 
 

@@ -14,8 +14,8 @@ READINGS = "readings"
 DAY = "day"
 """The column that tables are partitioned by: the date of `received`. It stands in the folders, not in the files."""
 
-ROW_GROUP = 128 * 1024
-"""Rows: a device's rows stand together, so a reader takes the one or two groups that have it."""
+ROW_GROUP = 64 * 1024
+"""Rows. A device's rows stand together, so a reader takes the one or two groups that have it; small ones cost size."""
 
 STAMP = pa.timestamp("us", "UTC")
 HEARD = pa.struct([("gateway", pa.string()), ("rssi", pa.float64()), ("snr", pa.float64())])

@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 
 from headwater import failpoints
 from headwater.config import Lake
-from headwater.errors import PartialWrite, Stale, Unavailable
+from headwater.errors import ConfigError, PartialWrite, Stale, Unavailable
 from headwater.log import MESSAGES
 from storage.delta_lake import DeltaLake, open_lake
 from storage.lake_log import Conflict, TableLog
@@ -38,6 +38,12 @@ def root(tmp_path: Path) -> Path:
 
 def on_disk(root: Path, table: str = "messages") -> list[Path]:
     return sorted((root / table).glob("day=*/*.parquet"))
+
+
+async def test_a_folder_that_deltalake_would_misread_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="use another one"):
+        async with open_lake(tmp_path / "a%20lake", "log-1", CONFIG):
+            pass
 
 
 async def test_deltalake_sees_the_ledger_and_the_files(lake: DeltaLake, root: Path) -> None:

@@ -28,7 +28,7 @@ CONFIG = Lake(closed_after=3600)
 
 def files_of(root: Path, table: str) -> list[Path]:
     """Those the newest version refers to."""
-    return sorted(Path(uri) for uri in DeltaTable(root / table).file_uris())
+    return sorted(root / table / path for path in DeltaTable(root / table).get_add_actions().column("path").to_pylist())
 
 
 def on_disk(root: Path, table: str) -> set[Path]:
@@ -60,9 +60,10 @@ async def fill(lake: DeltaLake, written: Sequence[Record], batch: int = 30) -> N
         await lake.write(written[start : start + batch])
 
 
-async def test_closed_days_become_one_file_and_look_the_same(tmp_path: Path) -> None:
-    written = sample()
-    async with open_lake(tmp_path / "lake", "log-1", CONFIG) as lake:
+@pytest.mark.parametrize("name", ["lake", "a% lake [7] of {x,y}* 'ü'"])
+async def test_closed_days_become_one_file_and_look_the_same(tmp_path: Path, name: str) -> None:
+    written, root = sample(), tmp_path / name
+    async with open_lake(root, "log-1", CONFIG) as lake:
         await fill(lake, written)
         before = await seen(lake)
         ledgers = [await lake.ledger(topic) for topic in (MESSAGES, CANDIDATES, REJECTED)]
@@ -71,10 +72,10 @@ async def test_closed_days_become_one_file_and_look_the_same(tmp_path: Path) -> 
         assert await seen(lake) == before == expected(written)
         assert [await lake.ledger(topic) for topic in (MESSAGES, CANDIDATES, REJECTED)] == ledgers
         assert await Maintainer(lake, CONFIG).once(LATER) == Done(), "nothing more to do"
-    assert [len(files_of(tmp_path / "lake", table)) for table in ("messages", "readings")] == [2, 2]
-    rows = [pq.ParquetFile(path).metadata.num_rows for path in files_of(tmp_path / "lake", "messages")]
+    assert [len(files_of(root, table)) for table in ("messages", "readings")] == [2, 2]
+    rows = [pq.ParquetFile(path).metadata.num_rows for path in files_of(root, "messages")]
     assert rows == [20, 20], "each id once in the files too"
-    rows = [pq.ParquetFile(path).metadata.num_rows for path in files_of(tmp_path / "lake", "readings")]
+    rows = [pq.ParquetFile(path).metadata.num_rows for path in files_of(root, "readings")]
     assert rows == [40, 40], "and its readings"
 
 

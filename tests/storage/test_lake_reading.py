@@ -110,6 +110,19 @@ async def test_pages_follow_one_another_without_gap_or_double(lake: DeltaLake, n
     assert found == [one.id for one in (said[::-1] if newest_first else said)]
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_files_are_left_aside_only_when_none_of_their_rows_comes_before(
+    lake: DeltaLake, monkeypatch: pytest.MonkeyPatch, newest_first: bool
+) -> None:
+    monkeypatch.setattr("storage.lake_query._FILES", 1)
+    monkeypatch.setattr("storage.lake_query._SPARE", 0)
+    said = [message(n, id=f"{n:02d}") for n in range(40)]
+    for start in range(10):
+        await lake.write(records(said[start::10], start=100 * start))
+    rows, _ = await lake.history("pump-7", ALL, 12, newest_first=newest_first)
+    assert ids(rows) == [one.id for one in (said[::-1] if newest_first else said)][:12]
+
+
 async def test_of_repeated_messages_the_first_on_the_log_counts_in_whichever_file_it_is(lake: DeltaLake) -> None:
     # Without a clock of its own, the device's retry has another time: only the first one's is the message's.
     first, retry = message(1, received=T, time=T, at=None, flag="none"), message(1, received=T + 600 * SECOND)
