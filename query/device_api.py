@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from headwater.config import Config
 from ingest.models import Models
-from query import answers
+from query import answer_models, answers
 from query.answering import Cursor, From, Limit, Reader, TimedRoute, To, page, reply, rows_at_most, span
 from query.history import Ask, History
 from query.latest import Latest
@@ -29,11 +29,15 @@ def device_routes(config: Config, models: Models, live: LiveReader, latest: Late
     routes = _Routes(config, models, live, latest, history)
     router = APIRouter(prefix="/api/v1/devices", tags=["devices"], responses=RESPONSES, route_class=TimedRoute)
     get = router.add_api_route
-    get("", routes.devices, response_model=answers.DevicePage, summary="Devices by name, with their newest values")
-    get("/{device}", routes.device, response_model=answers.DeviceAnswer, summary="What is known about a device")
-    get("/{device}/latest", routes.newest, response_model=answers.LatestAnswer, summary="Its newest values")
-    get("/{device}/history", routes.said, response_model=answers.HistoryPage, summary="Its messages")
-    get("/{device}/candidates", routes.selected, response_model=answers.CandidatePage, summary="What was selected")
+    get(
+        "", routes.devices, response_model=answer_models.DevicePage, summary="Devices by name, with their newest values"
+    )
+    get("/{device}", routes.device, response_model=answer_models.DeviceAnswer, summary="What is known about a device")
+    get("/{device}/latest", routes.newest, response_model=answer_models.LatestAnswer, summary="Its newest values")
+    get("/{device}/history", routes.said, response_model=answer_models.HistoryPage, summary="Its messages")
+    get(
+        "/{device}/candidates", routes.selected, response_model=answer_models.CandidatePage, summary="What was selected"
+    )
     return router
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 
 from headwater.config import Query as QueryConfig
 from headwater.errors import Reason
-from query import answers
+from query import answer_models, answers
 from query.answering import Cursor, From, Limit, Reader, TimedRoute, To, page, rows_at_most, span
 from query.device_api import Order
 from query.history import Ask, History
@@ -26,8 +26,13 @@ def record_routes(config: QueryConfig, history: History) -> APIRouter:
     routes = _Routes(config, history)
     router = APIRouter(prefix="/api/v1", tags=["records"], responses=RESPONSES, route_class=TimedRoute)
     get = router.add_api_route
-    get("/candidates", routes.candidates, response_model=answers.CandidatePage, summary="What was selected")
-    get("/rejected", routes.rejected, response_model=answers.RejectedPage, summary="What was rejected, newest first")
+    get("/candidates", routes.candidates, response_model=answer_models.CandidatePage, summary="What was selected")
+    get(
+        "/rejected",
+        routes.rejected,
+        response_model=answer_models.RejectedPage,
+        summary="What was rejected, newest first",
+    )
     return router
 
 

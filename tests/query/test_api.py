@@ -13,7 +13,7 @@ from headwater.errors import Unavailable
 from headwater.log import CANDIDATES, REJECTED
 from headwater.message import Heard, Origin, Position
 from headwater.metrics import Metrics
-from query import answers
+from query import answer_models, answers
 from query.flow import Flow, FlowAnswer
 from query.health import HealthAnswer
 from tests.query.conftest import MODELS, Api, open_api
@@ -30,7 +30,7 @@ def fits(model: type[BaseModel], answer: Any) -> None:
 async def test_latest_is_there_at_once_before_the_live_store_has_it(api: Api) -> None:
     await api.say(message(1, fields={"voltage": 647, "on": True}, texts={"state": "ok"}))
     answer = await api.get("/api/v1/devices/pump-7/latest")
-    fits(answers.LatestAnswer, answer)
+    fits(answer_models.LatestAnswer, answer)
     assert answer["fields"]["voltage"] == {
         "value": 647,
         "time": "2025-11-21T04:40:02Z",
@@ -66,7 +66,7 @@ async def test_devices_come_in_pages_by_name(api: Api) -> None:
     await api.say(*[message(1, name) for name in ("b", "a", "a-2", "c")])
     await api.write_live()
     first = await api.get("/api/v1/devices?limit=3")
-    fits(answers.DevicePage, first)
+    fits(answer_models.DevicePage, first)
     assert ([one["device"] for one in first["items"]], first["next"]) == (["a", "a-2", "b"], "b")
     second = await api.get("/api/v1/devices?limit=3&after=b")
     assert ([one["device"] for one in second["items"]], second["next"]) == (["c"], None)
@@ -76,7 +76,7 @@ async def test_devices_come_in_pages_by_name(api: Api) -> None:
 async def test_a_device_tells_its_model_and_fields(api: Api) -> None:
     await api.say(message(1, fields={"voltage": 5, "extra": 1.5}))
     answer = await api.get("/api/v1/devices/pump-7")
-    fits(answers.DeviceAnswer, answer)
+    fits(answer_models.DeviceAnswer, answer)
     assert answer["model"] == "pump"
     assert [(one["name"], one["type"], one["unit"]) for one in answer["fields"]] == [
         ("extra", "number", None),
@@ -100,7 +100,7 @@ async def test_history_pages_through_lake_and_log(api: Api) -> None:
     cursor = ""
     while True:
         page = await api.get(f"/api/v1/devices/pump-7/history?limit=2&order=asc&cursor={cursor}")
-        fits(answers.HistoryPage, page)
+        fits(answer_models.HistoryPage, page)
         found += page["items"]
         if not (cursor := page["next"]):
             break
@@ -161,7 +161,7 @@ async def test_candidates_of_a_device_and_of_all(api: Api) -> None:
         api.log.put(CANDIDATES, one)
     await api.log.grown()
     own = await api.get("/api/v1/devices/pump-7/candidates")
-    fits(answers.CandidatePage, own)
+    fits(answer_models.CandidatePage, own)
     assert [one["time"] for one in own["items"]] == ["2025-11-21T04:40:04Z", "2025-11-21T04:40:02Z"]
     page = await api.get("/api/v1/candidates?limit=2&order=asc")
     rest = await api.get(f"/api/v1/candidates?limit=2&order=asc&cursor={page['next']}")
@@ -175,7 +175,7 @@ async def test_rejected_shows_the_reason_and_the_bytes(api: Api) -> None:
     api.log.put(REJECTED, rejected(2, payload=b"\xff" * 2000, size=2000, origin=Origin(1, 2, 3)))
     await api.log.grown()
     answer = await api.get("/api/v1/rejected?bytes=10")
-    fits(answers.RejectedPage, answer)
+    fits(answer_models.RejectedPage, answer)
     binary, text = answer["items"]
     assert (text["payload"], text["payload_base64"], text["size"]) == ('{"a": tru}', None, 10)
     assert (binary["payload"], binary["payload_base64"]) == ("\ufffd" * 10, "/////////////w==")
