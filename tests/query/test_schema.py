@@ -59,7 +59,7 @@ def test_requests_and_answers_are_as_the_schema_says(served: str) -> None:
             continue
 
         @settings(
-            max_examples=12,
+            max_examples=8,
             deadline=None,
             derandomize=True,
             suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much),
