@@ -12,13 +12,14 @@ from typing import TypeVar
 import msgspec
 
 from consumers.distance import metres
-from consumers.track import FIELDS, Track
+from consumers.track import FIELDS, NEVER, Track
 from headwater.message import Message, Number, Position
 
 V = TypeVar("V")
 _EXACT = 2**53
 """Integers beyond it are not all floats, so their bounds stay integers."""
 
+_UNSEEN = (inf, -inf)
 _LARGEST = sys.float_info.max
 
 
@@ -58,7 +59,6 @@ class Rule:
         self._change = model.change
         self._bands = {name: rule.change for name, rule in model.fields.items() if rule.change is not None}
         self._field_every = [(name, rule.every) for name, rule in model.fields.items() if rule.every is not None]
-        self._by_field = bool(self._field_every) or (model.change is None and bool(self._bands))
         self._every = inf if model.every is None else model.every
         self._movement = model.movement
         every_or_where = (model.every, model.movement, model.silence)
@@ -68,16 +68,23 @@ class Rule:
         """True if nothing speaks for the message: `reasons` would be empty."""
         if abs(message.time - track.time) >= self._every:
             return False
-        if self._change is not None:
-            bounds = track.bounds
-            try:
+        bounds = track.bounds
+        try:
+            if self._change is None:
+                for name in self._bands:
+                    value = message.fields.get(name)
+                    if value is not None:
+                        low, high = bounds[name]
+                        if not low < value < high:
+                            return False
+            else:
                 for name, value in message.fields.items():
                     low, high = bounds[name]
                     if not low < value < high:
                         return False
-            except KeyError:
-                return False
-        if self._by_field or message.texts or message.position is not None:
+        except KeyError:  # a field that was never seen
+            return False
+        if self._field_every or message.texts or message.position is not None:
             return not self._speaks(track, message)
         return True
 
@@ -120,26 +127,24 @@ class Rule:
         }
 
     def _speaks(self, track: Track, message: Message) -> bool:
-        """True if anything but the deadband of all fields speaks for the message."""
-        if self._change is None:
-            changed = self._bands and self._changed(track, message)
-        else:
-            changed = message.texts and self._changed_texts(track, message.texts)
-        return bool(
-            changed
-            or (self._field_every and self._due(track, message))
-            or (message.position is not None and self._moved(track, message.position))
-        )
+        """True if anything but the model's rhythm and the fields' deadbands speaks for the message."""
+        for name, every in self._field_every:
+            if abs(message.time - track.times.get(name, NEVER)) >= every and (
+                name in message.fields or name in message.texts
+            ):
+                return True
+        if message.texts and self._changed_texts(track, message.texts):
+            return True
+        return message.position is not None and self._moved(track, message.position)
 
     def _changed(self, track: Track, message: Message) -> list[str]:
         names: list[str] = []
         for name, value in message.fields.items():
-            if self._change is None and name not in self._bands:
-                continue
-            low, high = track.bounds.get(name, (inf, -inf))
-            if not low < value < high:
-                names.append(name)
-        return names + self._changed_texts(track, message.texts)
+            if self._change is not None or name in self._bands:
+                low, high = track.bounds.get(name, _UNSEEN)
+                if not low < value < high:
+                    names.append(name)
+        return names + self._changed_texts(track, message.texts) if message.texts else names
 
     def _changed_texts(self, track: Track, texts: dict[str, str]) -> list[str]:
         return [
@@ -153,7 +158,7 @@ class Rule:
             name
             for name, every in self._field_every
             if (name in message.fields or name in message.texts)
-            and (name not in track.times or abs(message.time - track.times[name]) >= every)
+            and abs(message.time - track.times.get(name, NEVER)) >= every
         ]
 
     def _moved(self, track: Track, position: Position) -> bool:
@@ -161,8 +166,9 @@ class Rule:
             return False
         if track.position is None:
             return True
-        distance = metres(*track.position, position.lat, position.lon)
-        return distance >= self._movement and distance > 0
+        if track.position == (position.lat, position.lon):
+            return False
+        return metres(*track.position, position.lat, position.lon) >= self._movement
 
 
 def bounds_of(value: Number, band: Deadband) -> tuple[float, float]:

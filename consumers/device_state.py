@@ -111,16 +111,14 @@ class DeviceState:
         if since >= time or len(self.young) >= count:
             self.old = self.young if since < 2 * time else {}
             self.young, self.young_since = {}, received
-        if message_id in self.young or message_id in self.old:
+        if message_id in self.old:
             return True
+        before = len(self.young)
         self.young[message_id] = None
-        return False
+        return len(self.young) == before
 
-    def track(self, time: int) -> Track:
-        """What a message of this `time` is compared with; `newest` moves on."""
-        if time >= self.newest:
-            self.newest = time
-            return self.now
+    def backlog(self) -> Track:
+        """What a late message is compared with."""
         if self.late is None:
             self.late = Track()
         return self.late

@@ -15,7 +15,7 @@ import msgspec
 
 from consumers.device_state import DeviceRow, DeviceState, kept
 from consumers.rules import RuleBook, compile_rules
-from consumers.track import NEVER
+from consumers.track import NEVER, Track
 from headwater.errors import ConfigError
 from headwater.ids import hashed
 from headwater.log import Entry
@@ -57,6 +57,7 @@ class Selection:
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.clock = NEVER
+        self._day_ends = NEVER
         self.rule_version = 0
         self.taken = self.duplicates = self.late = self.undecodable = 0
         self.rules_error = ""
@@ -85,23 +86,24 @@ class Selection:
             try:
                 if key:
                     message = decode_message(value or b"")
-                    if (message.received | message.time) >> _TIME_BITS:
+                    received = message.received
+                    if (received | message.time) >> _TIME_BITS:
                         self.undecodable += 1
                         continue
-                    if message.received > self.clock:
-                        self._move_clock(message.received)
                 else:
                     message = None
-                    self._obey(decode_control(value or b""))
+                    received = self._obey(decode_control(value or b""))
             except msgspec.DecodeError:
                 self.undecodable += 1
                 continue
+            if received > self.clock:
+                if received >= self._day_ends:
+                    self._begin_day(received)
+                self.clock = received
             if self._deadlines and self._deadlines[0][0] <= self.clock:
                 out += self._silences(offset)
-            if message is not None and self._book is not None:
-                candidate = self._judge(self._book, message, value or b"", offset)
-                if candidate is not None:
-                    out.append(candidate)
+            if message is not None:
+                self._judge(message, value or b"", offset, out)
         return out
 
     def chunks(self) -> Generator[bytes, None, bytes]:
@@ -137,6 +139,7 @@ class Selection:
             if found.format != FORMAT:
                 raise ConfigError(f"selection state has format {found.format}; this program knows {FORMAT}")
             selection.clock, selection.rule_version = found.clock, found.rule_version
+            selection._day_ends = (found.clock // _DAY + 1) * _DAY
             if found.rules:
                 selection._raw_rules = found.rules
                 selection._book = book = compile_rules(found.rules)
@@ -153,21 +156,23 @@ class Selection:
             if rule is not None:
                 self._devices[row.name] = DeviceState.restored(row, rule)
 
-    def _obey(self, control: Clock | Rules) -> None:
+    def _obey(self, control: Clock | Rules) -> int:
+        """Follow the rules, or return what time the clock says it is."""
         if isinstance(control, Clock):
-            if self.clock < control.time < 1 << _TIME_BITS:
-                self._move_clock(control.time)
-            return
+            return control.time if control.time < 1 << _TIME_BITS else NEVER
         raw = bytes(control.rules)
-        if raw == self._raw_rules and control.version == self.rule_version:
-            return
+        if raw != self._raw_rules or control.version != self.rule_version:
+            self._follow(raw, control.version)
+        return NEVER
+
+    def _follow(self, raw: bytes, version: int) -> None:
         try:
             book = compile_rules(raw)
         except ConfigError as error:
             self.rules_error = str(error)
             return
         self.rules_error = ""
-        self._book, self._raw_rules, self.rule_version = book, raw, control.version
+        self._book, self._raw_rules, self.rule_version = book, raw, version
         for device in list(self._devices.values()):
             rule = book.for_device(device.name)
             if rule is None:
@@ -176,17 +181,21 @@ class Selection:
                 device.bind(rule)
         self._arm()
 
-    def _judge(self, book: RuleBook, message: Message, value: bytes, offset: int) -> Candidate | None:
+    def _judge(self, message: Message, value: bytes, offset: int, out: list[Candidate]) -> None:
+        """The message's candidate, if it is one, goes to `out`."""
         self.taken += 1
+        book = self._book
+        if book is None:
+            return
         device = self._devices.get(message.device)
         new = device is None
         if device is None:
             device = self._enter(book, message.device)
             if device is None:
-                return None
+                return
         if device.knows(message.id, message.received, book.duplicate_count, book.duplicate_time):
             self.duplicates += 1
-            return None
+            return
         device.heard = self.clock
         rule = device.rule
         if rule.silence is not None:
@@ -194,18 +203,23 @@ class Selection:
             if not device.armed:
                 device.armed = True
                 heappush(self._deadlines, (device.heard + rule.silence, device.name))
-        if message.time < device.newest:
+        if message.time >= device.newest:
+            device.newest = message.time
+            track = device.now
+        else:
             self.late += 1
-        track = device.track(message.time)
+            track = device.backlog()
+        if new or device.silent or not rule.quiet(track, message):
+            out.append(self._selected(device, track, message, offset, new=new))
+
+    def _selected(self, device: DeviceState, track: Track, message: Message, offset: int, *, new: bool) -> Candidate:
+        rule = device.rule
+        reasons = rule.reasons(track, message)
         if new:
             reasons = ["first"]
         elif device.silent:
-            reasons = ["first_after_silence", *rule.reasons(track, message)]
+            reasons.insert(0, "first_after_silence")
             device.silent = False
-        elif rule.quiet(track, message):
-            return None
-        else:
-            reasons = rule.reasons(track, message)
         rule.keep(track, message)
         return Candidate(
             id=hashed(message.device.encode(), message.id.encode(), rule.name.encode()),
@@ -264,10 +278,10 @@ class Selection:
         device = self._devices[name] = DeviceState(name, rule)
         return device
 
-    def _move_clock(self, time: int) -> None:
-        new_day = time // _DAY != self.clock // _DAY
-        self.clock = time
-        if new_day and self._book is not None:
+    def _begin_day(self, time: int) -> None:
+        """Once a day of the clock: forget who was silent for too long."""
+        self._day_ends = (time // _DAY + 1) * _DAY
+        if self._book is not None:
             before = time - self._book.forget
             self._forget([x.name for x in self._devices.values() if x.heard <= before and not x.armed])
 
