@@ -145,7 +145,7 @@ class Broker:
         receipt = PublishReceipt(self)
         receipt.answers = []
         publish = Publish(will.topic, will.payload, will.qos << 1, 0, will.properties)
-        receipt.publishes = [publish] if len(self.router.subscriptions) else None
+        receipt.publishes = [publish] if self.router.subscriptions.count else None
         self._wills.append(receipt)
         self.accept(identity, source_of(publish, peer), (will.payload,), receipt)
         self.release()

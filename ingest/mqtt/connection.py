@@ -103,13 +103,23 @@ class Connection(asyncio.Protocol):
         if self._state > State.LIVE:
             return
         self._heard = self._broker.clock()
+        found, client = self._reader.feed(data), self._client
+        if self._reader.plain and client is not None:
+            client.inbound.take(cast("list[Publish]", found))
+        else:
+            self._take(found)
+        if self._reader.broken is not None:
+            self._refuse(self._reader.broken)
+
+    def _take(self, packets: list[Packet]) -> None:
+        """Packets of every kind, in their order; PUBLISHes that stand together go together."""
         publishes: list[Publish] = []
-        for packet in self._reader.feed(data):
+        for packet in packets:
             if type(packet) is Publish:
                 publishes.append(packet)
                 continue
-            if publishes:
-                self._take(publishes)
+            if publishes and self._client is not None:
+                self._client.inbound.take(publishes)
                 publishes = []
             if self._state > State.LIVE:
                 return
@@ -117,13 +127,7 @@ class Connection(asyncio.Protocol):
                 self._handle(packet, self._client)
             elif type(packet) is Connect:
                 self._connect(packet)
-        if publishes:
-            self._take(publishes)
-        if self._reader.broken is not None:
-            self._refuse(self._reader.broken)
-
-    def _take(self, publishes: list[Publish]) -> None:
-        if self._client is not None:
+        if publishes and self._client is not None:
             self._client.inbound.take(publishes)
 
     def _handle(self, packet: Packet, client: _Client) -> None:
@@ -172,7 +176,7 @@ class Connection(asyncio.Protocol):
         outbox.blocked = stream.blocked
         session = Session(agreed.client_id, identity, self, outbox)
         broker.sessions.add(session)
-        self._client = _Client(agreed, session, Inbound(broker, self, session, agreed, stream.peer), packet.will)
+        self._client = _Client(agreed, session, Inbound(broker, self, session, agreed, stream), packet.will)
         self._state = State.LIVE
         broker.deadlines.set(self, self._heard + 1.5 * agreed.keep_alive)
         stream.write(encoding.encode(accepted(agreed, packet, broker.config), agreed.version))
@@ -300,10 +304,6 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     # What `inbound` and the transport ask for.
-
-    def write(self, data: bytes) -> None:
-        """Write now."""
-        self._stream.write(data)
 
     def pause(self) -> None:
         """Stop reading the socket."""

@@ -16,6 +16,7 @@ from ingest.mqtt.packets import PUBACK, PUBREC, QOS_2, RETAIN, Puback, Pubcomp, 
 from ingest.mqtt.properties import NONE, Properties
 from ingest.mqtt.reasons import OF_REJECTION, ReasonCode
 from ingest.mqtt.sessions import Session
+from ingest.mqtt.stream import Stream
 from ingest.mqtt.terms import Terms
 
 _SOURCES = 256
@@ -35,8 +36,6 @@ _SPECIAL: Final = RETAIN | QOS_2
 
 class Wire(Protocol):
     """The connection that the PUBLISHes come from."""
-
-    def write(self, data: bytes) -> None: ...
 
     def end(self, code: ReasonCode, detail: str) -> None:
         """Tell the client why, and close. `abandon` is called before this returns."""
@@ -60,16 +59,17 @@ class Inbound:
 
     __slots__ = (
         "_broker", "_held", "_identity", "_in_flight", "_maximum", "_over", "_peer",
-        "_pending", "_session", "_sources", "_terms", "_waiting", "_wire",
+        "_pending", "_session", "_sources", "_terms", "_waiting", "_wire", "_write",
     )  # fmt: skip
 
-    def __init__(self, broker: Broker, wire: Wire, session: Session, terms: Terms, peer: str) -> None:
+    def __init__(self, broker: Broker, wire: Wire, session: Session, terms: Terms, stream: Stream) -> None:
         self._broker = broker
         self._wire = wire
+        self._write = stream.write
         self._session = session
         self._identity: Identity = session.identity
         self._terms = terms
-        self._peer = peer
+        self._peer = stream.peer
         self._maximum = broker.config.in_flight
         self._pending: list[PublishReceipt] = []
         self._sources: dict[str | tuple[str, str], Source] = {}
@@ -89,7 +89,8 @@ class Inbound:
             return
         if self._held is None and self._in_flight + len(publishes) <= self._maximum and not self._broker.intake.full:
             self._accept(publishes)
-            self._acknowledge()
+            if self._pending and not self._pending[0].waiting:
+                self._acknowledge()
         else:
             self._take_what_fits(publishes)
 
@@ -125,6 +126,10 @@ class Inbound:
     def release(self) -> None:
         """Acknowledge what is settled, then hand over what was held back. `ingest.contract.Owner`."""
         self._acknowledge()
+        if self._held is not None:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
         while self._held and not self._over:
             if self._broker.intake.full:
                 if not self._waiting:
@@ -156,7 +161,14 @@ class Inbound:
             self._held = None
 
     def _accept(self, publishes: list[Publish]) -> None:
-        """Hand them to the intake; those behind one another that differ in their payload alone under one receipt."""
+        """Hand them to the intake; those that stand together and differ in their payload alone under one receipt."""
+        if len(publishes) == 1 and not publishes[0].flags & _SPECIAL:
+            packet_id = publishes[0].packet_id
+            self._accept_run(publishes, [_PUBACK | packet_id] if packet_id else [])
+        else:
+            self._accept_runs(publishes)
+
+    def _accept_runs(self, publishes: list[Publish]) -> None:
         topic, given, unnumbered = None, NONE, False
         run: list[Publish] = []
         answers: list[int] = []
@@ -183,7 +195,8 @@ class Inbound:
 
     def _accept_run(self, run: list[Publish], answers: list[int]) -> None:
         broker, first = self._broker, run[0]
-        key = first.topic if first.properties.content_type is None else (first.topic, first.properties.content_type)
+        content_type = first.properties.content_type
+        key = first.topic if content_type is None else (first.topic, content_type)
         source = self._sources.get(key)
         if source is None:
             if len(self._sources) >= _SOURCES:
@@ -191,7 +204,7 @@ class Inbound:
             source = self._sources[key] = source_of(first, self._peer)
         receipt = PublishReceipt(self)
         receipt.answers = answers
-        receipt.publishes = run if broker.router.subscriptions else None
+        receipt.publishes = run if broker.router.subscriptions.count else None
         self._pending.append(receipt)
         self._in_flight += len(answers)
         broker.accept(self._identity, source, [publish.payload for publish in run], receipt)
@@ -206,7 +219,7 @@ class Inbound:
         received = self._session.received
         if publish.packet_id in received:
             if received[publish.packet_id]:
-                self._wire.write(encoding.words([_PUBREC | publish.packet_id]))
+                self._write(encoding.words([_PUBREC | publish.packet_id]))
             return False
         if len(received) >= max(_UNRELEASED, self._maximum):
             self._wire.end(ReasonCode.QUOTA_EXCEEDED, "too many QoS 2 messages that are not released")
@@ -229,8 +242,7 @@ class Inbound:
             if receipt.rejections is None or self._terms.version == 4 or not receipt.answers:
                 answers += receipt.answers
             else:
-                self._answer(answers)
-                self._answer_rejected(receipt)
+                self._answer_each(receipt, answers)
                 answers = []
             if receipt.publishes is not None:
                 for publish in receipt.valid():
@@ -238,14 +250,13 @@ class Inbound:
         if not settled:
             return
         del self._pending[:settled]
-        self._answer(answers)
+        if answers:
+            self._answer(answers)
         if failed and not self._over:
             self._wire.end(ReasonCode.SERVER_BUSY, "the log cannot take it now; send again")
 
     def _answer(self, answers: list[int]) -> None:
         """Send PUBACKs and PUBRECs that say SUCCESS."""
-        if not answers:
-            return
         self._in_flight -= len(answers)
         received = self._session.received
         if received:
@@ -254,10 +265,12 @@ class Inbound:
                     received[answer & 0xFFFF] = True
                     self._in_flight += self._terms.version == 5
         if not self._over:
-            self._wire.write(encoding.words(answers))
+            self._write(encoding.words(answers))
 
-    def _answer_rejected(self, receipt: PublishReceipt) -> None:
-        """Version 5: say of each message whether it was valid, and if not, why."""
+    def _answer_each(self, receipt: PublishReceipt, before: list[int]) -> None:
+        """Version 5: say of each message whether it was valid, and if not, why. `before`: what is to be sent first."""
+        if before:
+            self._answer(before)
         reasons = {rejection.at: rejection for rejection in receipt.rejections or ()}
         for at, answer in enumerate(receipt.answers):
             rejection = reasons.get(at)
@@ -274,7 +287,7 @@ class Inbound:
             if not self._terms.explain or len(data) > self._terms.packet_limit:
                 data = encoding.encode(kind(packet_id, code), 5)
             if not self._over:
-                self._wire.write(data)
+                self._write(data)
 
     def released(self, packet_id: int) -> None:
         """PUBREL: the client knows that we have its QoS 2 message; its packet id may be used again."""
@@ -287,4 +300,4 @@ class Inbound:
             del self._session.received[packet_id]
             self._in_flight -= self._terms.version == 5
             code = ReasonCode.SUCCESS
-        self._wire.write(encoding.encode(Pubcomp(packet_id, code), self._terms.version))
+        self._write(encoding.encode(Pubcomp(packet_id, code), self._terms.version))

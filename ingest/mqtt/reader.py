@@ -49,12 +49,13 @@ class Reader:
     """Reads what a peer sends. A client begins with CONNECT, which says the version.
 
     `limit`: the largest packet; `payload_limit`: the largest payload of a PUBLISH; `aliases`: the topic alias maximum
-    that the peer was told. `version` is 0 until known. After `broken` is set nothing more is read.
+    that the peer was told. `version` is 0 until known. After `broken` is set nothing more is read. `plain`: what was
+    read last is PUBLISHes alone.
     """
 
     __slots__ = (
         "_alias_maximum", "_aliases", "_bound", "_kinds", "_known", "_limit", "_names", "_need", "_payload_limit",
-        "_peer", "_prefix", "_rest", "_sections", "broken", "version",
+        "_peer", "_prefix", "_rest", "_sections", "broken", "plain", "version",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +66,7 @@ class Reader:
         self._payload_limit = payload_limit
         self.version = version
         self.broken: MalformedPacket | None = None
+        self.plain = True
         self._peer = peer
         self._kinds = _TABLES[peer] if version else _BEFORE_CONNECT
         self._bound = payload_limit if version else CONNECT_SIZE - 5  # sizes up to here need no second look
@@ -84,6 +86,7 @@ class Reader:
     def feed(self, data: bytes) -> list[Packet]:
         """The packets that are complete with `data`. What came before a broken packet is returned; see `broken`."""
         found: list[Packet] = []
+        self.plain = True
         if self.broken is not None:
             return found
         rest = self._rest
@@ -136,6 +139,7 @@ class Reader:
                 break
             at = stop
             if kind == _OTHER:
+                self.plain = False
                 append(self._other(first, data, start, stop))
                 kinds, bound, five = self._kinds, self._bound, self.version == 5
                 continue

@@ -36,22 +36,19 @@ class _Node(Generic[H]):
 
 
 class Subscriptions(Generic[H]):
-    """All subscriptions of an endpoint, by filter and holder. Its length is their number."""
+    """All subscriptions of an endpoint, by filter and holder. `count` is their number."""
 
     def __init__(self) -> None:
         self._root: _Node[H] = _Node()
-        self._count = 0
+        self.count = 0
         self._remembered: dict[str, Matches[H]] = {}
-
-    def __len__(self) -> int:
-        return self._count
 
     def add(self, pattern: str, holder: H, grant: Grant) -> None:
         """Subscribe; a holder's earlier subscription to the same filter is replaced."""
         node = self._root
         for level in pattern.split("/"):
             node = node.below.setdefault(level, _Node())
-        self._count += holder not in node.here
+        self.count += holder not in node.here
         node.here[holder] = grant
         self._remembered.clear()
 
@@ -66,7 +63,7 @@ class Subscriptions(Generic[H]):
             path.append(node)
         if path[-1].here.pop(holder, None) is None:
             return False
-        self._count -= 1
+        self.count -= 1
         self._remembered.clear()
         for level, parent, node in zip(reversed(levels), reversed(path[:-1]), reversed(path[1:]), strict=True):
             if node.here or node.below:

@@ -67,7 +67,7 @@ def test_everyone_who_subscribed_and_nobody_else_is_found(
             found.add(pattern, holder, Grant(qos))
         else:
             assert found.remove(pattern, holder) is (held.pop((pattern, holder), None) is not None)
-        assert len(found) == len(held)
+        assert found.count == len(held)
     for topic in topics:
         expected: dict[int, list[int]] = {}
         for (pattern, holder), grant in held.items():
