@@ -6,6 +6,9 @@ for, so that neither grows with what the table holds.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from headwater.times import SECOND
@@ -37,6 +40,8 @@ class Question(NamedTuple):
     newest_first: bool
     after: tuple[Any, ...] | None = None
     where: tuple[tuple[str, Sequence[Any]], ...] = ()
+    drifts: str = "false"
+    """SQL: whether a row's time stamp may be another one in a copy of it."""
 
 
 class Found(NamedTuple):
@@ -46,6 +51,7 @@ class Found(NamedTuple):
     device: str
     id: str
     place: tuple[int, int]
+    drifts: bool
     columns: Sequence[Any]
 
 
@@ -75,22 +81,23 @@ class Answer:
         return found[:limit]
 
     def _page(self, after: tuple[Any, ...] | None, count: int) -> list[Found]:
-        """The next rows, doubles included."""
-        take = _FILES
-        while True:
-            page = self._query(self._able[:take], after, count)
-            left = self._able[take : take + 1]
-            if not left or (len(page) == count and self._beyond(left[0], page[-1].key[0])):
-                return page
-            take *= 4
+        """The next rows, doubles included: from more and more files, until no other one can have one of them."""
+        newest = self._question.newest_first
+        page: list[Found] = []
+        start, take = 0, _FILES
+        while start < len(self._able):
+            more = self._query(self._able[start : start + take], after, count)
+            page = list(islice(merge(page, more, key=_key, reverse=newest), count))
+            start, take = start + take, 2 * take
+            if len(page) == count and start < len(self._able) and self._beyond(self._able[start], page[-1].key[0]):
+                break
+        return page
 
     def _beyond(self, file: DataFile, time: int) -> bool:
         bound = _bound(file, newest=self._question.newest_first)
         return bound < time if self._question.newest_first else bound > time
 
     def _query(self, files: Sequence[DataFile], after: tuple[Any, ...] | None, count: int) -> list[Found]:
-        if not files:
-            return []
         question = self._question
         stamp = question.order[0]
         conditions = list(question.where)
@@ -110,12 +117,12 @@ class Answer:
         keys = ", ".join(f'epoch_us("{name}")' if name in _STAMPS else f'"{name}"' for name in question.order)
         order = ", ".join(f'"{name}" {direction}' for name in question.order)
         sql = (
-            f'SELECT device, id, "partition", "offset", {keys}, {question.select} '  # noqa: S608 -- our own words
+            f'SELECT device, id, "partition", "offset", {question.drifts}, {keys}, {question.select} '  # noqa: S608 -- our own words
             f"FROM read_parquet(?) WHERE {_all(conditions)} ORDER BY {order} LIMIT {count:d}"
         )
         rows = self._execute(sql, [self._names(files), *_values(conditions)])
-        start, end = 4, 4 + len(question.order)
-        return [Found(row[start:end], row[0], row[1], (row[2], row[3]), row[end:]) for row in rows]
+        start, end = 5, 5 + len(question.order)
+        return [Found(row[start:end], row[0], row[1], (row[2], row[3]), row[4], row[end:]) for row in rows]
 
     def _first_copies(self, page: Sequence[Found]) -> Iterator[Found]:
         """Of each (device, id) the row that counts, if it is on the page."""
@@ -127,9 +134,9 @@ class Answer:
     def _winners(self, page: Sequence[Found]) -> dict[tuple[str, str], tuple[int, int]]:
         """For each (device, id) of the page that stands there more than once: the place of the row that counts."""
         question = self._question
-        times = [row.key[0] for row in page]
-        low, high = min(times) - DOUBLES_WITHIN, max(times) + DOUBLES_WITHIN
-        files = [file for file in self._files if file.may_hold(question.device, low, high)]
+        low = min(row.key[0] - DOUBLES_WITHIN * row.drifts for row in page)
+        high = max(row.key[0] + DOUBLES_WITHIN * row.drifts for row in page)
+        files = [file for file in self._files if file.may_hold(question.device, low, high + 1)]
         stamp = question.order[0]
         conditions: list[tuple[str, Sequence[Any]]] = [
             ("id IN (SELECT unnest(?))", [[row.id for row in page]]),
@@ -150,6 +157,7 @@ class Answer:
 
 
 _STAMPS = {"time", "received"}
+_key = attrgetter("key")
 
 
 def _bound(file: DataFile, *, newest: bool) -> float:

@@ -124,7 +124,9 @@ class DeltaLakeReader:
         where: Sequence[tuple[str, Sequence[Any]]] = (),
     ) -> tuple[Sequence[Any], Mapping[int, int]]:
         columns, table = COLUMNS[topic], OF_TOPIC[topic][0]
-        question = Question(table, columns.select, device, span, order, newest_first, after, tuple(where))
+        question = Question(
+            table, columns.select, device, span, order, newest_first, after, tuple(where), columns.drifts
+        )
 
         def answer(execute: Execute) -> tuple[Sequence[Any], Mapping[int, int]]:
             at = self._look(topic)

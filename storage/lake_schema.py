@@ -1,7 +1,7 @@
 """The lake's tables: columns, order of rows, and how Parquet writes each column. All by day of arrival (UTC).
 
 Out: a `Table` each for messages, readings, candidates, rejected. Encodings are chosen by measuring
-(`benchmarks/lake.py --encodings`), and widely readable: DuckDB, pyarrow and arrow-rs are tried in the tests.
+(`benchmarks/lake_encodings.py`), and widely readable: DuckDB, pyarrow and arrow-rs are tried in the tests.
 """
 
 from dataclasses import dataclass
@@ -98,8 +98,6 @@ _SAID_ENCODINGS = {
     "received": _TIMES,
     "at": _TIMES,
     "seq": "DELTA_BINARY_PACKED",
-    "alt": "BYTE_STREAM_SPLIT",
-    "accuracy": "BYTE_STREAM_SPLIT",
     "lat": "BYTE_STREAM_SPLIT",
     "lon": "BYTE_STREAM_SPLIT",
     "raw": "DELTA_LENGTH_BYTE_ARRAY",
@@ -110,6 +108,8 @@ _SAID_DICTIONARY = (
     "kind",
     "via",
     "decoder",
+    "alt",
+    "accuracy",
     *(f"{kind}.key_value.key" for kind in ("numbers", "bools", "texts")),
     *(f"{kind}.key_value.value" for kind in ("numbers", "texts")),
     *(f"heard_by.list.element.{part}" for part in ("gateway", "rssi", "snr")),

@@ -20,10 +20,11 @@ _EXACT = 2.0**53
 
 
 class Columns(NamedTuple):
-    """`select`: SQL. `made`: the record of a row with just these columns, and where it stands on the log."""
+    """`select`: SQL. `made`: the record of a row with just these columns. `drifts`: see `lake_query.Question`."""
 
     select: str
     made: Callable[[Sequence[Any]], Any]
+    drifts: str
 
 
 def number(value: float) -> Number:
@@ -108,15 +109,17 @@ def _rejected(row: Sequence[Any]) -> RejectedMessage:
 
 
 COLUMNS: dict[str, Columns] = {
-    MESSAGES: Columns(f'{_said("")}, "partition", "offset"', _lake_row),
+    MESSAGES: Columns(f'{_said("")}, "partition", "offset"', _lake_row, "flag <> ''"),
     CANDIDATES: Columns(
         f'device, epoch_us("time"), id, rule, rule_version, reasons, kind, revision, origin, {_said("message.")}',
         _candidate,
+        "true",
     ),
     REJECTED: Columns(
         "device, epoch_us(received), id, reason, detail, via, transport, topic, peer, decoder, size, sha256, payload, "
         "stage, origin",
         _rejected,
+        "false",
     ),
 }
 """Topic → what to select, and what it makes."""
