@@ -22,6 +22,9 @@ DOUBLES_WITHIN = 86_400 * SECOND
 """A message timed by our clock has another time when it is sent again: its copies are looked for so far around."""
 
 
+Condition = tuple[str, Sequence[Any]]
+"""SQL that is true or false of a row, and its values."""
+
 Execute = Callable[[str, Sequence[Any]], list[Any]]
 """SQL and its values → all rows. Raises when nobody waits for them any more."""
 
@@ -39,7 +42,7 @@ class Question(NamedTuple):
     order: tuple[str, ...]
     newest_first: bool
     after: tuple[Any, ...] | None = None
-    where: tuple[tuple[str, Sequence[Any]], ...] = ()
+    where: tuple[Condition, ...] = ()
     drifts: str = "false"
     """SQL: whether a row's time stamp may be another one in a copy of it."""
 
@@ -64,7 +67,14 @@ class Answer:
         self._question = question
         self._files = files
         newest = question.newest_first
-        able = [file for file in files if file.may_hold(question.device, question.span.start, question.span.end)]
+        start, end = question.span
+        if question.after is not None:
+            edge: int = question.after[0]
+            if newest:
+                end = edge + 1 if end is None else min(end, edge + 1)
+            else:
+                start = edge if start is None else max(start, edge)
+        able = [file for file in files if file.may_hold(question.device, start, end)]
         self._able = sorted(able, key=lambda file: _bound(file, newest=newest), reverse=newest)
 
     def rows(self, limit: int) -> list[Found]:
@@ -99,30 +109,35 @@ class Answer:
 
     def _query(self, files: Sequence[DataFile], after: tuple[Any, ...] | None, count: int) -> list[Found]:
         question = self._question
-        stamp = question.order[0]
-        conditions = list(question.where)
-        if question.device is not None:
-            conditions.append(("device = ?", [question.device]))
-        if question.span.start is not None:
-            conditions.append((f'"{stamp}" >= make_timestamptz(?)', [question.span.start]))
-        if question.span.end is not None:
-            conditions.append((f'"{stamp}" < make_timestamptz(?)', [question.span.end]))
-        if after is not None:
-            sign = "<" if question.newest_first else ">"
-            values = ", ".join("make_timestamptz(?)" if name in _STAMPS else "?" for name in question.order)
-            names = ", ".join(f'"{name}"' for name in question.order)
-            conditions.append((f'"{stamp}" {sign}= make_timestamptz(?)', [after[0]]))
-            conditions.append((f"({names}) {sign} ({values})", list(after)))
+        conditions = [*question.where, *self._within(question.device, question.span), *self._behind(after)]
         direction = "DESC" if question.newest_first else "ASC"
         keys = ", ".join(f'epoch_us("{name}")' if name in _STAMPS else f'"{name}"' for name in question.order)
         order = ", ".join(f'"{name}" {direction}' for name in question.order)
         sql = (
-            f'SELECT device, id, "partition", "offset", {question.drifts}, {keys}, {question.select} '  # noqa: S608 -- our own words
+            f'SELECT device, id, "partition", "offset", {question.drifts}, '  # noqa: S608 -- our own words
+            f"{keys}, {question.select} "
             f"FROM read_parquet(?) WHERE {_all(conditions)} ORDER BY {order} LIMIT {count:d}"
         )
         rows = self._execute(sql, [self._names(files), *_values(conditions)])
         start, end = 5, 5 + len(question.order)
         return [Found(row[start:end], row[0], row[1], (row[2], row[3]), row[4], row[end:]) for row in rows]
+
+    def _within(self, device: str | None, span: Span) -> Iterator[Condition]:
+        stamp = self._question.order[0]
+        if device is not None:
+            yield "device = ?", [device]
+        if span.start is not None:
+            yield f'"{stamp}" >= make_timestamptz(?)', [span.start]
+        if span.end is not None:
+            yield f'"{stamp}" < make_timestamptz(?)', [span.end]
+
+    def _behind(self, after: tuple[Any, ...] | None) -> Iterator[Condition]:
+        if after is not None:
+            order, sign = self._question.order, "<" if self._question.newest_first else ">"
+            values = ", ".join("make_timestamptz(?)" if name in _STAMPS else "?" for name in order)
+            names = ", ".join(f'"{name}"' for name in order)
+            yield f'"{order[0]}" {sign}= make_timestamptz(?)', [after[0]]
+            yield f"({names}) {sign} ({values})", list(after)
 
     def _first_copies(self, page: Sequence[Found]) -> Iterator[Found]:
         """Of each (device, id) the row that counts, if it is on the page."""
@@ -137,13 +152,8 @@ class Answer:
         low = min(row.key[0] - DOUBLES_WITHIN * row.drifts for row in page)
         high = max(row.key[0] + DOUBLES_WITHIN * row.drifts for row in page)
         files = [file for file in self._files if file.may_hold(question.device, low, high + 1)]
-        stamp = question.order[0]
-        conditions: list[tuple[str, Sequence[Any]]] = [
-            ("id IN (SELECT unnest(?))", [[row.id for row in page]]),
-            (f'"{stamp}" BETWEEN make_timestamptz(?) AND make_timestamptz(?)', [low, high]),
-        ]
-        if question.device is not None:
-            conditions.append(("device = ?", [question.device]))
+        conditions = list(self._within(question.device, Span(low, high + 1)))
+        conditions.append(("id IN (SELECT unnest(?))", [[row.id for row in page]]))
         sql = (
             f'SELECT device, id, "partition", "offset" FROM read_parquet(?) WHERE {_all(conditions)} '  # noqa: S608
             f"QUALIFY row_number() OVER (PARTITION BY device, id ORDER BY {question.table.rank}) = 1 "
@@ -167,9 +177,9 @@ def _bound(file: DataFile, *, newest: bool) -> float:
     return file.time[1] if newest else file.time[0]
 
 
-def _all(conditions: Sequence[tuple[str, Sequence[Any]]]) -> str:
+def _all(conditions: Sequence[Condition]) -> str:
     return " AND ".join(f"({sql})" for sql, _ in conditions) or "true"
 
 
-def _values(conditions: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+def _values(conditions: Sequence[Condition]) -> list[Any]:
     return [value for _, values in conditions for value in values]
