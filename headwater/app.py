@@ -94,7 +94,7 @@ async def running(config: Config) -> AsyncGenerator[Addresses]:
         writers = _writers(live, lake, events, config, metrics)
         states = [writer.state for writer in writers]
         tail = Tail(events, lake.ledger, size=config.query.tail_size, groups={CANDIDATES: f"{lake.name}.{CANDIDATES}"})
-        flow = Flow(metrics, events, states, selector.state)
+        flow = Flow(metrics, events, states, selector.state, {"live": live.ledger, "lake": lake.ledger})
         supervisor = Supervisor()
         try:
             async with directory.following(events):

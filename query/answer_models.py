@@ -47,7 +47,9 @@ class LatestAnswer(BaseModel):
     position_time: str | None = None
     heard_by: list[HeardBy] = Field(description="By whom its newest message was heard.")
     via: str | None = Field(description="Who sent its newest message, where that was not the device itself.")
-    messages: int = Field(description="How many messages it has sent.", examples=[42])
+    entries: int = Field(
+        description="Its messages on the log; one that came again around a crash counts again.", examples=[42]
+    )
 
 
 class DevicePage(BaseModel):
@@ -77,7 +79,7 @@ class DeviceAnswer(BaseModel):
     seen: str = Field(examples=[_WHEN])
     time: str = Field(examples=[_WHEN])
     via: str | None
-    messages: int = Field(examples=[42])
+    entries: int = Field(examples=[42])
     fields: list[FieldAnswer]
 
 

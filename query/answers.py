@@ -37,7 +37,7 @@ def latest(device: LiveDevice, units: Mapping[str, str]) -> Json:
         "position_time": None if device.position_time is None else rfc3339(device.position_time),
         "heard_by": _heard(device.heard_by),
         "via": device.via or None,
-        "messages": device.messages,
+        "entries": device.entries,
     }
 
 
@@ -50,7 +50,7 @@ def device(known: LiveDevice, model: str, fields: Mapping[str, FieldModel]) -> J
         "seen": rfc3339(known.seen),
         "time": rfc3339(known.time),
         "via": known.via or None,
-        "messages": known.messages,
+        "entries": known.entries,
         "fields": [_field(name, known.values.get(name), fields.get(name)) for name in sorted({*known.values, *fields})],
     }
 

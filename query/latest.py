@@ -41,7 +41,7 @@ def taken_in(name: str, device: LiveDevice | None, entries: Sequence[Entry]) -> 
 
 
 def _take_in(device: LiveDevice, message: Message) -> None:
-    device.messages += 1
+    device.entries += 1
     device.seen = max(device.seen, message.received)
     if message.time >= device.time:
         device.time, device.via, device.kind = message.time, message.via, message.kind

@@ -57,7 +57,10 @@ class LiveValue(msgspec.Struct, omit_defaults=True, frozen=True):
 
 
 class LiveDevice(msgspec.Struct, omit_defaults=True):
-    """What is known of a device now. `seen`: `received` of its latest message. Times in microseconds."""
+    """What is known of a device now. `seen`: `received` of its latest message. Times in microseconds.
+
+    `entries`: how many of the log it is made of; a message that came again around a crash counts again.
+    """
 
     device: str
     seen: int
@@ -68,7 +71,7 @@ class LiveDevice(msgspec.Struct, omit_defaults=True):
     position: Position | None = None
     position_time: int | None = None
     heard_by: list[Heard] = []
-    messages: int = 0
+    entries: int = 0
 
 
 class LiveReader(Protocol):

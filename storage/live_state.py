@@ -51,7 +51,7 @@ class LiveState(msgspec.Struct, array_like=True, gc=False):
     received: int = -1
     id: str = ""
     seen: int = -1
-    messages: int = 0
+    entries: int = 0
     via: str = ""
     kind: str = ""
     heard_by: list[Heard] = []
@@ -59,7 +59,7 @@ class LiveState(msgspec.Struct, array_like=True, gc=False):
 
     def add(self, message: Message) -> None:
         """Take a message in."""
-        self.messages += 1
+        self.entries += 1
         self.seen = max(self.seen, message.received)
         stamp = (message.time, message.received, message.id)
         values: Mapping[str, Number | str] = message.fields
@@ -98,7 +98,7 @@ class LiveState(msgspec.Struct, array_like=True, gc=False):
             via=self.via,
             kind=self.kind,
             heard_by=self.heard_by,
-            messages=self.messages,
+            entries=self.entries,
         )
         for layer in self.layers:
             for field, value in layer.values.items():

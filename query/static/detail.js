@@ -56,7 +56,7 @@ export class Detail {
   }
 
   values(latest) {
-    const about = [`seen ${ago(latest.seen)}`, `${latest.messages.toLocaleString("en")} messages`];
+    const about = [`seen ${ago(latest.seen)}`, `${latest.entries.toLocaleString("en")} messages`];
     if (latest.via) about.push(`through ${latest.via}`);
     if (latest.position) about.push(`at ${latest.position.lat.toFixed(6)}, ${latest.position.lon.toFixed(6)}`);
     byId("detail-about").textContent = about.join(" · ");

@@ -39,7 +39,7 @@ async def test_latest_is_there_at_once_before_the_live_store_has_it(api: Api) ->
     }
     assert answer["fields"]["on"]["value"] is True
     assert answer["texts"]["state"]["value"] == "ok"
-    assert answer["messages"] == 1
+    assert answer["entries"] == 1
 
 
 async def test_latest_is_the_same_whatever_part_of_it_is_applied(api: Api) -> None:
@@ -58,7 +58,7 @@ async def test_latest_is_the_same_whatever_part_of_it_is_applied(api: Api) -> No
     assert seen[0] == seen[1]
     assert seen[0]["fields"]["a"]["value"] == 3
     assert seen[0]["texts"]["b"]["value"] == "two"
-    assert (seen[0]["messages"], seen[0]["via"]) == (3, "gw")
+    assert (seen[0]["entries"], seen[0]["via"]) == (3, "gw")
     assert seen[0]["position"] == {"lat": 48.1, "lon": 11.5, "alt": None, "accuracy": None}
 
 

@@ -66,7 +66,7 @@ async def test_every_message_is_in_each_answer_once_while_the_lake_commits(clien
         assert answer.json() == {"accepted": 40, "rejected": []}
         sent += 40
         latest = await get(client, "/api/v1/devices/meter/latest")
-        assert (latest["fields"]["n"]["value"], latest["messages"]) == (sent - 1, sent)
+        assert (latest["fields"]["n"]["value"], latest["entries"]) == (sent - 1, sent)
         order = ("asc", "desc")[turn % 2]
         found = await history(client, order, (60, 100, 1000)[turn % 3])
         assert sorted(found) == list(range(sent))

@@ -101,7 +101,7 @@ async def test_a_late_message_changes_only_what_it_is_newest_in(live: SqliteLive
     assert found.values["a"] == LiveValue(1, T + 100, T + 100, "b")
     assert found.values["b"] == LiveValue(3, T + 50, T + 200, "c")
     assert (found.position, found.position_time) == (here, T + 100)
-    assert (found.time, found.seen, found.messages) == (T + 100, T + 200, 2)
+    assert (found.time, found.seen, found.entries) == (T + 100, T + 200, 2)
 
 
 async def test_a_field_that_turns_from_number_to_text_is_one_field(live: SqliteLive) -> None:
@@ -130,7 +130,7 @@ async def test_who_heard_it_and_through_whom_are_of_the_newest_message(live: Sql
 async def test_a_message_without_values_still_counts_and_is_seen(live: SqliteLive) -> None:
     await live.write(records([say(1), say(2)]))
     found = await read(live)
-    assert (found.messages, found.seen, found.values) == (2, T + 2, {})
+    assert (found.entries, found.seen, found.values) == (2, T + 2, {})
 
 
 async def test_what_was_applied_has_no_effect_again(live: SqliteLive) -> None:
@@ -139,8 +139,8 @@ async def test_what_was_applied_has_no_effect_again(live: SqliteLive) -> None:
     before = await read(live)
     await live.write(batch)
     await live.write(batch[1:] + records([say(3, {"a": 3})], start=2))
-    assert before.messages == 2
-    assert (await read(live)).messages == 3
+    assert before.entries == 2
+    assert (await read(live)).entries == 3
     assert await live.ledger(MESSAGES) == {0: 2}
 
 
@@ -165,11 +165,11 @@ async def test_a_failure_inside_the_transaction_leaves_nothing(live: SqliteLive)
         failpoints.arm("")
     found, ledger = await live.device_as_of("pump-7")
     assert found is not None
-    assert ({name: held.value for name, held in found.values.items()}, found.messages) == ({"a": 1}, 1)
+    assert ({name: held.value for name, held in found.values.items()}, found.entries) == ({"a": 1}, 1)
     assert ledger == {0: 0}
     await live.write(records([say(2, {"a": 2, "b": 3})], start=1))
     found = await read(live)
-    assert ({name: held.value for name, held in found.values.items()}, found.messages) == ({"a": 2, "b": 3}, 2)
+    assert ({name: held.value for name, held in found.values.items()}, found.entries) == ({"a": 2, "b": 3}, 2)
 
 
 async def test_what_is_remembered_is_dropped_when_someone_else_wrote_the_file(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ async def test_what_is_remembered_is_dropped_when_someone_else_wrote_the_file(tm
         await one.write(records([say(3, {"c": 3})], start=2))
         found = await read(one)
     assert {name: held.value for name, held in found.values.items()} == {"a": 1, "b": 2, "c": 3}
-    assert found.messages == 3
+    assert found.entries == 3
 
 
 async def test_more_devices_than_are_remembered(live: SqliteLive, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +189,7 @@ async def test_more_devices_than_are_remembered(live: SqliteLive, monkeypatch: p
         batch = [say(turn, {f"f-{turn}": turn}, device=f"d-{at}") for at in range(8)]
         await live.write(records(batch, start=turn * 8))
     found = await live.devices("", 100)
-    assert [(len(device.values), device.messages) for device in found] == [(4, 4)] * 8
+    assert [(len(device.values), device.entries) for device in found] == [(4, 4)] * 8
 
 
 async def test_a_message_handed_in_stays_as_it_was(live: SqliteLive) -> None:
@@ -262,7 +262,7 @@ class LivePlace:
             return {
                 found.device: (
                     found.seen,
-                    found.messages,
+                    found.entries,
                     found.position,
                     {name: (held.time, held.value) for name, held in found.values.items()},
                 )

@@ -130,7 +130,9 @@ def drained(program: Program, seconds: float = 90) -> None:
     quiet = 0
     while quiet < 3:
         flow = program.get("/api/v1/flow")
-        waiting = flow["waiting"] + sum(store["waiting"] for store in flow["stores"].values())
+        waiting = (
+            flow["waiting"] + flow["selector"]["waiting"] + sum(store["waiting"] for store in flow["stores"].values())
+        )
         quiet = quiet + 1 if waiting <= 8 else 0  # clock entries come all the time
         assert time.monotonic() < deadline, f"still waiting: {flow}"
         time.sleep(0.3)
