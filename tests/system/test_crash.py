@@ -24,7 +24,7 @@ FAILPOINTS = [
 ]
 COMPACTION = ["lake.compacting=kill", "lake.compacted=kill"]
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(1200)]
 
 
 def disturbed() -> list[Life]:
