@@ -4,10 +4,12 @@ In: arguments. Out: an exit code; an error is one line that says what to do.
 """
 
 from importlib import import_module
+from typing import Any
 
 import click
 
 from headwater import __version__
+from headwater.commands.options import leave
 
 _COMMANDS = {
     "up": "headwater.commands.up:up",
@@ -26,6 +28,13 @@ _COMMANDS = {
 
 
 class _Commands(click.Group):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As the program, and not as a part of one: whichever way it ends, without Python's last rites (`leave`)."""
+        try:
+            return super().__call__(*args, **kwargs)
+        except SystemExit as end:
+            leave(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return list(_COMMANDS)
 

@@ -287,13 +287,20 @@ def _put(tree: dict[str, Any], path: list[str], value: object) -> None:
     tree[path[-1]] = value
 
 
+_MISTAKES = {
+    "extra_forbidden": "there is no such key",
+    "tuple_type": "a list belongs here, like [a, b]",
+    "model_type": "keys and values belong here",
+    "dict_type": "keys and values belong here",
+}
+"""Kinds of mistakes, in a person's words rather than Python's."""
+
+
 def _explain(error: ValidationError, file: Path | None) -> str:
-    lines = [f"{len(error.errors())} mistakes in {file or 'the configuration'}:"]
+    lines = [f"{len(error.errors())} mistakes in the configuration ({file or 'no file'}, environment, options):"]
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "(top)"
-        what = (
-            "there is no such key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
-        )
+        what = _MISTAKES.get(item["type"]) or item["msg"].removeprefix("Value error, ")
         lines.append(f"  {key}: {what}")
     if len(lines) == 2:
         lines[0] = lines[0].replace("1 mistakes", "1 mistake")

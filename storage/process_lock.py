@@ -12,7 +12,10 @@ from headwater.errors import ConfigError
 @contextmanager
 def process_lock(path: Path, what: str) -> Generator[None, None, None]:
     """Hold the lock file; raises `ConfigError` naming the process that has `what`. The file itself stays."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise ConfigError(f"cannot write in the folder {path.parent}: {error.strerror}") from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

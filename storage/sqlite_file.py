@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from headwater.errors import Unavailable
+from headwater.errors import ConfigError, Unavailable
 
 T = TypeVar("T")
 _BUSY_MS = 5_000
@@ -139,10 +139,13 @@ class SqliteFile:
 
 
 def make_folder(folder: Path) -> None:
-    """Make it, and what is missing above it, durably."""
+    """Make it, and what is missing above it, durably. Raises `ConfigError`."""
     if not folder.is_dir():
         make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from None
         sync_folder(folder.parent)
 
 

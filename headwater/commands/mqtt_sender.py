@@ -24,6 +24,8 @@ class MqttSender:
 
     def __init__(self, address: str, client_id: str, token: str = "") -> None:
         host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+            raise click.ClickException(f"{address!r} is not HOST:PORT; give --mqtt like 127.0.0.1:1883")
         self._host, self._port = host.strip("[]"), int(port)
         self._client_id = client_id
         self._token = token

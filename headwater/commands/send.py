@@ -5,6 +5,7 @@ message gets an id before it is sent, so that what is sent again after a broken 
 """
 
 import json
+import math
 import sys
 import time
 import uuid
@@ -61,6 +62,8 @@ def _pair(text: str) -> tuple[str, Any]:
         parsed = json.loads(value)
     except ValueError:
         return name, value
+    if isinstance(parsed, float) and not math.isfinite(parsed):
+        raise click.UsageError(f"{text!r}: no message can carry this number")
     return name, parsed if isinstance(parsed, bool | int | float | str) else value
 
 
@@ -68,7 +71,7 @@ def _send_file(client: Client, file: Path) -> None:
     total = None if str(file) == "-" else file.stat().st_size
     accepted = refused = sent = 0
     with (
-        click.open_file(str(file), "r", encoding="utf-8") as lines,
+        click.open_file(str(file), "r", encoding="utf-8", errors="surrogateescape") as lines,
         Progress(console=Console(stderr=True), transient=True) as progress,
     ):
         bar = progress.add_task("sending", total=total)
@@ -78,7 +81,7 @@ def _send_file(client: Client, file: Path) -> None:
             sent += len(batch)
             accepted += taken
             refused += len(rejected)
-            progress.update(bar, advance=sum(len(line.encode()) + 1 for line in batch))
+            progress.update(bar, advance=sum(len(_bytes(line)) + 1 for line in batch))
     click.echo(f"{accepted} accepted, {refused} rejected")
     sys.exit(1 if refused else 0)
 
@@ -102,6 +105,7 @@ def _batches(lines: Iterator[str]) -> Iterator[list[str]]:
 def _with_id(line: str) -> str:
     """The line with an id, if it is an object without one; anything else as it is, for the front door to judge."""
     try:
+        line.encode()  # json.loads would take what is not UTF-8
         message = json.loads(line)
     except (ValueError, RecursionError):
         return line
@@ -110,9 +114,14 @@ def _with_id(line: str) -> str:
     return json.dumps({**message, "id": uuid.uuid4().hex[:16]})
 
 
+def _bytes(text: str) -> bytes:
+    """As it was read: what is not UTF-8 goes as it is, for the front door to judge."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def _post(client: Client, lines: list[str]) -> tuple[int, list[dict[str, Any]]]:
     """Send until it is answered; a log that cannot take it now is asked again, for a minute."""
-    body = "\n".join(lines).encode()
+    body = _bytes("\n".join(lines))
     deadline = time.monotonic() + _PATIENCE
     pause = 0.2
     while True:

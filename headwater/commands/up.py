@@ -69,7 +69,9 @@ async def _serve(config: Config, *, demo: bool) -> None:
 
 def _say(config: Config, addresses: Addresses) -> None:
     url = f"http://{addresses.http}"
-    click.echo(f"headwater ready: {url} (HTTP), mqtt://{addresses.mqtt} (MQTT), everything kept in {config.data}")
+    click.echo(
+        f"headwater ready: {url} (HTTP), mqtt://{addresses.mqtt} (MQTT), everything kept in {config.data.absolute()}"
+    )
     click.echo(f'  send   curl -d \'{{"device_id":7,"voltage":647,"temperature":110}}\' {url}/ingest')
     click.echo(f"  ask    curl {url}/api/v1/devices/7/latest")
     click.echo(f"  look   {url}/")
