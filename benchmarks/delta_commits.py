@@ -106,7 +106,7 @@ def syncs(folder: Path) -> str:
     """How often the library asks the disk to keep what it committed."""
     if shutil.which("strace") is None:
         return "not measured: no strace here"
-    program = f"from pathlib import Path; from benchmarks.delta_commits import *; same_version_later(Path({str(folder)!r}))"
+    program = f"from benchmarks.delta_commits import *; same_version_later(Path({str(folder)!r}))"
     trace = folder.with_suffix(".trace")
     command = ["strace", "-f", "-o", str(trace), "-e", "trace=fsync,fdatasync,linkat", sys.executable, "-c", program]
     subprocess.run(command, check=True)

@@ -6,6 +6,7 @@ and raises `OSError`.
 
 import asyncio
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -193,11 +194,13 @@ class LocalFiles:
         log = self._root / table / LOG
         try:
             (shadow / LOG).mkdir(parents=True)
-            for item in log.iterdir():
-                if not item.name.startswith((".", "_")):
-                    os.link(item, shadow / LOG / item.name)
+            last = 0
             with suppress(FileNotFoundError):
+                last = int(json.loads((log / "_last_checkpoint").read_bytes())["version"])
                 shutil.copy(log / "_last_checkpoint", shadow / LOG)
+            for item in log.iterdir():
+                if item.name[:20].isdigit() and int(item.name[:20]) >= last:
+                    os.link(item, shadow / LOG / item.name)
             before = {"_last_checkpoint", *(item.name for item in (shadow / LOG).iterdir())}
             DeltaTable(shadow).create_checkpoint()
             for made in (item for item in (shadow / LOG).iterdir() if item.name not in before):

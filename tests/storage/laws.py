@@ -83,7 +83,7 @@ class StoreLaws(ABC):
             await store.ping()
         assert await place.read_back() == place.expected([])
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=8, deadline=None)
     @given(data=st.data())
     async def test_batches_cut_otherwise_and_written_again_change_nothing(self, data: st.DataObject) -> None:
         with TemporaryDirectory() as folder:

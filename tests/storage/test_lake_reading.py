@@ -42,7 +42,7 @@ def named(body: Body) -> tuple[str, str]:
     return body.device, body.id
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     said=st.lists(factory.messages(), max_size=6, unique_by=named),
     chosen=st.lists(factory.candidates(), max_size=3, unique_by=named),
