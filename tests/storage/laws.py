@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headwater.errors import Stale, Unavailable
@@ -83,7 +83,8 @@ class StoreLaws(ABC):
             await store.ping()
         assert await place.read_back() == place.expected([])
 
-    @settings(max_examples=8, deadline=None)
+    # One law, tried on each store: that is what subclasses are for.
+    @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(data=st.data())
     async def test_batches_cut_otherwise_and_written_again_change_nothing(self, data: st.DataObject) -> None:
         with TemporaryDirectory() as folder:
