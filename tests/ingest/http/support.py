@@ -165,7 +165,7 @@ class App:
             await self.go.wait()
         if path == "/later":
             await self.later.wait()
-        answer = f"{scope['method']} {path} {body.decode()}".encode()
+        answer = f"{scope['method']} {path} ".encode() + body
         await send(
             {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(answer))]}
         )
