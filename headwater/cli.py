@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from headwater import __version__
-from headwater.commands.options import leave
+from headwater.commands.ending import leave
 
 _COMMANDS = {
     "up": "headwater.commands.up:up",

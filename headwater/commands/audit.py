@@ -10,7 +10,8 @@ from functools import partial
 
 import click
 
-from headwater.commands.options import configured, leave
+from headwater.commands.ending import leave
+from headwater.commands.options import configured
 from headwater.config import Config
 from headwater.errors import HeadwaterError
 from query.audit import Audit, Finding

@@ -4,11 +4,10 @@ In: `--config`, `--data`, the environment. Out: a checked `Config` as the comman
 """
 
 import os
-import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, NoReturn, TypeVar
+from typing import Any, Concatenate, TypeVar
 
 import click
 
@@ -26,16 +25,6 @@ def read_configuration(file: Path | None, **overrides: object) -> Config:
         return load(chosen, os.environ, **overrides)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
-
-
-def leave(code: int) -> NoReturn:
-    """End the process without Python's last rites, in which DuckDB reports leaks and deltalake has been seen to abort.
-
-    Only for when everything is closed.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def configured(command: Callable[Concatenate[Config, ...], R]) -> Callable[..., R]:

@@ -17,7 +17,8 @@ import uvloop
 from headwater import logs
 from headwater.app import Addresses, running
 from headwater.commands.demo import demo_models
-from headwater.commands.options import leave, read_configuration
+from headwater.commands.ending import leave
+from headwater.commands.options import read_configuration
 from headwater.config import Config
 from headwater.errors import ConfigError, HeadwaterError
 
