@@ -173,7 +173,6 @@ class Connection(asyncio.Protocol):
         outbox = Outbox(
             agreed.version, agreed.window, agreed.packet_limit, stream.send, broker.clock, broker.router.tally
         )
-        outbox.blocked = stream.blocked
         session = Session(agreed.client_id, identity, self, outbox)
         broker.sessions.add(session)
         self._client = _Client(agreed, session, Inbound(broker, self, session, agreed, stream), packet.will)

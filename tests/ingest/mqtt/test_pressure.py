@@ -142,6 +142,27 @@ async def test_a_client_we_do_not_read_is_not_closed_for_its_silence(here: Endpo
     await client.nothing()
 
 
+async def test_a_client_that_is_read_again_has_its_keep_alive_anew(here: Endpoint) -> None:
+    client = await here.connected(version=4, keep_alive=10)
+    here.intake.full = True
+    client.publish(*[LARGE] * 100, qos=0)
+    await until(here.paused)
+    here.clock.now += 1000
+    here.intake.relieve()
+    assert not here.paused()
+    here.server.sweep()
+    await client.nothing()
+
+
+async def test_what_goes_out_in_one_turn_is_bounded(here: Endpoint) -> None:
+    subscriber = await here.connected()
+    await subscriber.subscribe("#")
+    for _ in range(1000):
+        here.server.publish("a", b"x" * 100_000, qos=0)
+    await until(lambda: here.metrics.sample("mqtt_undelivered_total", reason="slow") > 800)
+    assert (await subscriber.expect(Publish)).topic == "a"
+
+
 async def test_who_leaves_while_messages_are_held_back_loses_none(here: Endpoint, version: int) -> None:
     client = await here.connected(version=version)
     here.intake.full = True

@@ -263,6 +263,14 @@ def test_a_packet_that_is_too_large_is_refused_before_its_body_is_there() -> Non
         assert found.waiting == 0
 
 
+def test_the_limits_of_a_packet_hold_behind_a_connect_too() -> None:
+    for version in (4, 5):
+        found = reader()
+        found.feed(encode(Connect(version, "c"), version) + b"\x30" + wire.write_variable(LIMIT + 1))
+        assert found.broken is not None
+        assert found.broken.code is R.PACKET_TOO_LARGE
+
+
 def test_a_payload_of_the_size_allowed_is_read_and_one_more_byte_is_not() -> None:
     for version in (4, 5):
         found = reader(version)
