@@ -41,6 +41,10 @@ class Sender(asyncio.Protocol):
         self.request = request
         self.transport.write(request)
 
+    def send_again(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(self.request)
+
     def data_received(self, data: bytes) -> None:
         self.buffer += data
         if not self.buffer.endswith(b"}"):
@@ -51,7 +55,7 @@ class Sender(asyncio.Protocol):
             self.send()
         elif answer.startswith(b"HTTP/1.1 503 "):
             self.load.again += 1
-            asyncio.get_running_loop().call_later(0.05, self.transport.write, self.request)
+            asyncio.get_running_loop().call_later(0.05, self.send_again)
         else:
             self.load.fail(answer.decode("utf-8", "replace"))
 
