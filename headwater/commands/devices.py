@@ -40,7 +40,7 @@ def devices() -> None:
     headwater devices add gw-1 --speaks-for "tag-*"  a gateway that sends for tags
     headwater devices disable pump-7                 refused from now on, also where connected
     headwater devices rotate pump-7                  a new token; the old one ends at once
-    """  # noqa: D301 - click wants the character
+    """
 
 
 @devices.command()
@@ -55,7 +55,7 @@ def add(client: Client, name: str, model: str, speaks_for: tuple[str, ...], as_j
     \b
     headwater devices add pump-7
     TOKEN=$(headwater devices add pump-8)
-    """  # noqa: D301 - click wants the character
+    """
     body = {"name": name, "model": model, "speaks_for": list(speaks_for)}
     _show_token(client, client.call("POST", _PATH, body=body).body, as_json)
 
@@ -69,7 +69,7 @@ def list_(client: Client, as_json: bool) -> None:
     \b
     headwater devices list
     headwater devices list | cut -f1
-    """  # noqa: D301 - click wants the character
+    """
     found = _all(client)
     if as_json:
         print_json(list(found))
@@ -119,7 +119,7 @@ def set_(
     \b
     headwater devices set pump-7 --model pump
     headwater devices set gw-1 --speaks-for "tag-*" --speaks-for door-3
-    """  # noqa: D301 - click wants the character
+    """
     if speaks_for and speaks_for_nobody:
         raise click.UsageError("--speaks-for and --speaks-for-nobody contradict each other")
     body: dict[str, Any] = {}

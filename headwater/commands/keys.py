@@ -31,7 +31,7 @@ def keys() -> None:
     headwater keys add dashboard                  may ask
     headwater keys add bridge --role ingest       may send for any device
     headwater keys add ops --role admin           may change the registry
-    """  # noqa: D301 - click wants the character
+    """
 
 
 @keys.command()
@@ -59,7 +59,7 @@ def add(client: Client, name: str, roles: tuple[Role, ...], data: Path | None, a
     headwater keys add dashboard
     export HEADWATER_TOKEN=$(headwater keys add ops --role admin)
     headwater keys add first --role admin --data ./data
-    """  # noqa: D301 - click wants the character
+    """
     if data is not None:
         key = asyncio.run(_write(data, name, roles))
     else:
