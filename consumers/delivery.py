@@ -106,7 +106,7 @@ class Delivery:
                 hand.condemn(refusal.reasons)
                 continue
             passing("writer.written")
-            self.applied.update({record.partition: record.position for record in hand.records})
+            self.applied.update(hand.positions)
             self._count(self._written, len(hand.records))
             hand.records = []
             hand.uncertain = False
@@ -116,7 +116,7 @@ class Delivery:
         ledger = await self.ledger()
         if any(ledger.get(partition, -1) < position for partition, position in self.applied.items()):
             raise Stale(f"{self._store.name} came back without what it had")
-        self.applied.update({at: ledger[at] for at in {record.partition for record in hand.records} & ledger.keys()})
+        self.applied.update({at: ledger[at] for at in hand.positions.keys() & ledger.keys()})
         self._count(self._written, hand.applied(ledger))
         hand.uncertain = False
 

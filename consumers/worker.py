@@ -142,8 +142,7 @@ class Writer:
             self._owed += hand.open + hand.dropped
             self.state.waiting = self._owed
         if settled:
-            for entry in hand.entries:
-                self._done[entry.partition] = entry
+            self._done |= hand.last
             self._lag.positions.update({at: entry.offset + 1 for at, entry in self._done.items()})
         return settled
 

@@ -117,9 +117,12 @@ async def test_a_store_that_hangs_past_the_session_keeps_its_partitions(
     store.script.append("hang")
     async with real_log(tmp_path, session=0.15) as log:
         desk = Desk(log, store, config=Workers(write_time=0.5, retry_first=0.001, retry_most=0.001))
+        moves: list[object] = []
+        monkeypatch.setattr(desk.writer, "revoked", moves.append)
         await put(log, [message(n) for n in range(5)])
         async with running(desk.writer):
             await until(lambda: store.writes == [5, 5])
+            assert moves == []
             await until(lambda: desk.count("written") == 5)
     assert (desk.count("offered"), desk.count("retries"), desk.balanced) == (5, 1, True)
 
@@ -285,6 +288,8 @@ async def test_two_members_share_the_work_and_a_store_that_is_away_holds_up_no_m
             await until(lambda: two.count("written") == 20)
             assert asyncio.get_running_loop().time() - began < 3
             await until(lambda: len(store.rows) == 40)
+            assert one.balanced  # what it dropped waits, for whoever takes it
+            assert two.balanced
     assert sorted(store.rows) == [*positions(0, range(20)), *positions(1, range(20))]
 
 
