@@ -103,11 +103,13 @@ class Tail:
             if part is None:
                 found += await self._from_log(topic, number, range(low + 1, ends[number].next), low, key)
                 continue
-            held, first = part.above(low, key), part.first
+            held, first, end = part.above(low, key), part.first, part.next
             start = low + 1 if topic != CANDIDATES else part.start_above(low)
             if start < first:
                 found += await self._from_log(topic, number, range(start, first), low, key)
             found += held
+            rest = range(end if topic == CANDIDATES else max(end, low + 1), ends[number].next)
+            found += await self._from_log(topic, number, rest, low, key)  # what `reach` did not wait for
         return found
 
     @contextmanager

@@ -106,6 +106,17 @@ async def test_it_is_there_before_the_lake_has_it_and_after(site: Site) -> None:
     assert ids(await site.all(newest_first=False)) == [one.id for one in said]
 
 
+async def test_a_tail_that_is_behind_the_log_leaves_nothing_out(site: Site) -> None:
+    site.say(message(0))
+    await site.caught_up()
+    site.say(message(1))
+    site.log.put(CANDIDATES, candidate(1))
+    site.log.put(REJECTED, rejected(1))  # nobody tells the tail that there is more
+    assert ids(await site.all()) == [message(1).id, message(0).id]
+    assert len((await site.history.candidates("pump-7", Ask(10))).rows) == 1
+    assert len((await site.history.rejected(Ask(10))).rows) == 1
+
+
 async def test_a_lake_that_commits_between_the_two_reads_makes_no_gap_and_no_double(site: Site) -> None:
     said = [message(n) for n in range(6)]
     site.say(*said)

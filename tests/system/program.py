@@ -77,6 +77,10 @@ class Program:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running after {seconds} s: {self.get('/api/v1/flow')}") from None
 
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """SIGKILL: nothing of it runs any more when this returns."""
         if self._process is not None:
