@@ -43,7 +43,7 @@ def up(file: Path | None, data: Path | None, http: str | None, mqtt: str | None,
     if demo:
         config = config.model_copy(update={"models": demo_models() | dict(config.models)})
     logs.configure(config.logging)
-    gc.freeze()
+    _collect_garbage_less_often()
     try:
         uvloop.run(_serve(config, demo=demo))
     except ConfigError as error:
@@ -51,6 +51,12 @@ def up(file: Path | None, data: Path | None, http: str | None, mqtt: str | None,
     except HeadwaterError as error:
         raise click.ClickException(f"could not start: {error}") from None
     leave(0)
+
+
+def _collect_garbage_less_often() -> None:
+    """Batches make and drop a hundred thousand objects that form no cycles: the default looks at them far too often."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 async def _serve(config: Config, *, demo: bool) -> None:
