@@ -54,7 +54,7 @@ class Client:
         self.url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
         self._base = parts.path.rstrip("/")
         self._host, self._port, self._https = parts.hostname, port, parts.scheme == "https"
-        self._token = token
+        self.token = token
         self._timeout = timeout
 
     def call(
@@ -108,8 +108,8 @@ class Client:
         content_type: str,
     ) -> HTTPResponse:
         headers = {"Accept": "application/json, text/event-stream"}
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         if match is not None:
             headers["If-Match"] = f'"{match}"'
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()

@@ -71,7 +71,8 @@ class MqttSender:
             self.acknowledged += 1
 
     async def _connect(self) -> None:
-        connect = Connect(4, self._client_id, True, 0, self._client_id, self._token.encode() or None)
+        user = "" if self._token else self._client_id  # a token says whose it is
+        connect = Connect(4, self._client_id, True, 0, user, self._token.encode() or None)
         for attempt in range(_TRIES):
             try:
                 async with asyncio.timeout(_PATIENCE):

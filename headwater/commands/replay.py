@@ -120,7 +120,7 @@ async def _replay(
     client: Client, files: tuple[Path, ...], *, demo: bool, history: bool, speed: float, loop: bool, mqtt: str
 ) -> None:
     async with AsyncExitStack() as senders:
-        player = Replay(client, mqtt, senders)
+        player = Replay(client, mqtt, senders, client.token)
         with _progress() as progress:
             if demo:
                 if not await asyncio.to_thread(_is_known, client, HISTORY_DEVICE):  # once is enough for a past
