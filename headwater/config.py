@@ -73,7 +73,7 @@ class Ingest(_Section):
 
     anonymous: Literal["loopback", "never"] = Field(default="loopback", description="`loopback`: nobody needs a credential on 127.0.0.1 and ::1. `never`: everyone does."
     )
-    append_time: Duration = Field(default=10, description="How long an append may take before HTTP gets 503 and MQTT is closed (0x88).")
+    append_time: Duration = Field(default=10, description="How long an append may take before HTTP gets 503 and MQTT is closed (0x89).")
     linger: Duration = Field(default=0.001, description="How long a partition's queue waits for company before it is appended.")
     waiting_messages: int = Field(default=20_000, ge=1, description="Messages that may wait for the log, all together; then reading pauses.")
     waiting_size: Size = Field(default=64 * 2**20, description="Bytes that may wait for the log, all together; then reading pauses.")

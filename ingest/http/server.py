@@ -24,6 +24,7 @@ from headwater.metrics import Metrics
 from ingest.contract import Door, Intake
 from ingest.http.protocol import IngestProtocol
 from ingest.http.service import Service
+from ingest.listening import listen
 
 BACKLOG = 2048
 GRACE = 5.0
@@ -69,7 +70,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Listen and serve; raises `ConfigError` if the address cannot be had or the app does not start."""
-        self._sockets, self.address = listen(self.address)
+        self._sockets, self.address = listen(self.address, "http.listen")
         await self._lifespan.startup()
         self._begun = True
         if self._lifespan.should_exit:
@@ -161,25 +162,3 @@ async def open_http(
         yield server
     finally:
         await server.close()
-
-
-def listen(address: str) -> tuple[list[socket.socket], str]:
-    """Sockets bound to all that HOST:PORT means (`localhost` may be two), and the address with the real port."""
-    host, _, port = address.rpartition(":")
-    sockets: list[socket.socket] = []
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, _, _, _, where in dict.fromkeys(found):
-            bound = socket.socket(family, socket.SOCK_STREAM)
-            sockets.append(bound)
-            bound.setblocking(False)  # noqa: FBT003 - positional only
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            bound.bind((where[0], int(port), *where[2:]))
-            port = str(bound.getsockname()[1])
-    except OSError as error:
-        for bound in sockets:
-            bound.close()
-        raise ConfigError(f"http.listen: cannot listen on {address}: {error.strerror or error}") from None
-    return sockets, f"{host}:{port}"

@@ -9,7 +9,8 @@ import pytest
 from headwater.config import load
 from headwater.errors import ConfigError
 from headwater.metrics import Metrics
-from ingest.http.server import listen, open_http
+from ingest.http.server import open_http
+from ingest.listening import listen
 from tests.ingest.http.support import MESSAGE, ONE, App, FakeDoor, FakeIntake, get, post, site, until
 
 
@@ -123,7 +124,7 @@ async def test_the_address_has_the_real_port_and_localhost_means_both_families()
 @pytest.mark.parametrize("address", ["no.such.host.invalid:0", "203.0.113.1:0"])
 def test_an_address_that_is_not_ours_is_named(address: str):
     with pytest.raises(ConfigError, match="cannot listen"):
-        listen(address)
+        listen(address, "http.listen")
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="there is no IPv6 here")
