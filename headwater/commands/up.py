@@ -75,21 +75,30 @@ async def _serve(config: Config, *, demo: bool) -> None:
 
 
 def _say(config: Config, addresses: Addresses) -> None:
-    url = f"http://{addresses.http}"
-    click.echo(
-        f"headwater ready: {url} (HTTP), mqtt://{addresses.mqtt} (MQTT), everything kept in {config.data.absolute()}"
-    )
+    url = f"http://{_from_here(addresses.http)}"
+    mqtt = f"mqtt://{_from_here(addresses.mqtt)}"
+    click.echo(f"headwater ready: {url} (HTTP), {mqtt} (MQTT), everything kept in {config.data.absolute()}")
     click.echo(f'  send   curl -d \'{{"device_id":7,"voltage":647,"temperature":110}}\' {url}/ingest')
     click.echo(f"  ask    curl {url}/api/v1/devices/7/latest")
     click.echo(f"  look   {url}/")
+    if config.ingest.anonymous == "never":
+        click.echo(f"  keys   everyone needs one: headwater keys add NAME --role admin --data {config.data.absolute()}")
+    elif any(_from_here(address) != address for address in addresses):
+        click.echo("  keys   other machines need one: headwater devices add NAME, headwater keys add NAME")
     click.echo("  stop   Ctrl-C")
     sys.stdout.flush()
+
+
+def _from_here(address: str) -> str:
+    """An address that this machine can ask: listening on all of them includes loopback."""
+    host, _, port = address.rpartition(":")
+    return f"127.0.0.1:{port}" if host in {"0.0.0.0", "[::]", "::"} else address  # noqa: S104  # compared, not bound
 
 
 async def _play(addresses: Addresses) -> Process:
     """The demo is a process of its own: it comes through the front door as devices do."""
     command = [sys.executable, "-m", "headwater.cli", "replay", "--demo"]
-    options = ["--url", f"http://{addresses.http}", "--mqtt", addresses.mqtt]
+    options = ["--url", f"http://{_from_here(addresses.http)}", "--mqtt", _from_here(addresses.mqtt)]
     return await asyncio.create_subprocess_exec(*command, *options, env=dict(os.environ), start_new_session=True)
 
 
