@@ -10,7 +10,7 @@ from tests.consumers.kit import Body, entries, message, rules, select
 from tests.consumers.strategies import partitions
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(bodies=partitions(), data=st.data())
 def test_cuts_and_checkpoints_change_nothing(bodies: list[Body], data: st.DataObject) -> None:
     straight = select(bodies)
@@ -29,7 +29,7 @@ def test_cuts_and_checkpoints_change_nothing(bodies: list[Body], data: st.DataOb
     assert [encode(one) for one in found] == [encode(one) for one in straight]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(bodies=partitions())
 def test_a_restored_state_is_the_same_state(bodies: list[Body]) -> None:
     selection = Selection(0)
@@ -38,7 +38,7 @@ def test_a_restored_state_is_the_same_state(bodies: list[Body]) -> None:
     assert Selection.restored(0, state).state() == state
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(bodies=partitions(), data=st.data())
 def test_a_selector_that_fell_back_to_its_checkpoint_emits_the_same_again(
     bodies: list[Body], data: st.DataObject
@@ -53,7 +53,7 @@ def test_a_selector_that_fell_back_to_its_checkpoint_emits_the_same_again(
     assert [encode(one) for one in again] == [encode(one) for one in first]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(bodies=partitions())
 def test_origins_grow_and_name_the_entry_that_made_the_candidate(bodies: list[Body]) -> None:
     log = entries(bodies)

@@ -239,7 +239,7 @@ def test_a_backlog_that_is_sent_newest_first_is_thinned_too() -> None:
     assert found == [0, 1, 21, 41, 61, 81]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(partitions())
 def test_the_quick_question_and_the_reasons_agree(bodies: list[Body]) -> None:
     """No candidate without a reason, and the same candidates if every message is asked for its reasons."""

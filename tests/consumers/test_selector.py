@@ -180,7 +180,7 @@ async def test_whoever_loses_the_race_for_a_checkpoint_begins_where_the_winner_i
 
 
 async def test_a_checkpoint_of_another_log_is_not_believed(bench: Bench) -> None:
-    await bench.checkpoints.save(0, Checkpoint("another", 999, 1, b"whatever"), "")
+    await bench.checkpoints.save(0, Checkpoint("another", 9, 1, Selection(0).state()), "")
     bodies: list[Body] = [MODEL, *walk(30)]
     await put(bench.log, bodies)
     async with running(bench.selector()):

@@ -1,7 +1,7 @@
 """The worker shell between a real log and stores that do what stores do: refuse, fail, hang, forget."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from consumers import delivery, lag
 from headwater import failpoints
 from headwater.config import Workers
-from headwater.log import MESSAGES, REJECTED
+from headwater.errors import LogError
+from headwater.log import MESSAGES, REJECTED, NewEntry
 from headwater.message import Origin, RejectedMessage, encode
 from storage.sqlite_log import SqliteLog
 from tests.consumers.kit import clock, message
@@ -165,6 +166,24 @@ async def test_what_is_refused_again_after_a_crash_has_the_same_id_in_quarantine
     assert one.id == two.id
 
 
+async def test_nothing_is_committed_before_quarantine_is_durable(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    append, failures = desk.log.append, [LogError("disk full")] * 3
+
+    async def sometimes(topic: str, entries: Sequence[NewEntry]) -> Sequence[int | LogError]:
+        return [failures.pop()] * len(entries) if failures else await append(topic, entries)
+
+    desk.store.refuse = lambda record: record.offset == 1
+    await put(desk.log, [message(n) for n in range(3)])
+    monkeypatch.setattr(desk.log, "append", sometimes)
+    async with running(desk.writer):
+        while desk.count("quarantined") == 0:
+            assert (desk.store.rows, await desk.committed(), desk.balanced) == ([], 0, True)
+            await asyncio.sleep(0)
+        await until(lambda: desk.store.rows == positions(0, [0, 2]))
+    assert len(await quarantined(desk.log)) == 1
+    assert desk.count("retries") == 3
+
+
 async def test_a_store_that_refuses_nearly_everything_stops_its_worker_and_fills_no_quarantine(desk: Desk) -> None:
     desk.store.refuse = lambda record: record.offset != 50
     await put(desk.log, [message(n) for n in range(120)])
@@ -197,6 +216,14 @@ async def test_a_stale_worker_drops_its_batch_and_begins_behind_the_ledger(desk:
         await until(lambda: len(desk.store.rows) == 3)
     assert desk.store.rows == positions(0, [2, 3, 4])
     assert desk.balanced
+
+
+async def test_what_was_dropped_and_taken_again_is_offered_once(desk: Desk) -> None:
+    desk.store.script.extend(("stale", "stale"))
+    await put(desk.log, [message(n) for n in range(5)])
+    async with running(desk.writer):
+        await until(lambda: desk.count("written") == 5)
+        assert (desk.count("offered"), desk.writer.state.waiting) == (5, 0)
 
 
 async def test_a_store_that_comes_back_empty_is_filled_again(desk: Desk) -> None:
@@ -300,6 +327,21 @@ async def test_the_lag_is_shown_by_partition(desk: Desk, monkeypatch: pytest.Mon
     await put(desk.log, [message(n) for n in range(7)], partition=1)
     async with running(desk.again()):
         await until(lambda: desk.metrics.sample("lag", group="shelf.messages", partition="1") == 7)
+
+
+async def test_the_lag_of_a_partition_that_went_to_another_is_not_shown_here(
+    log: SqliteLog, store: ScriptedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lag, "EVERY", 0.01)
+    one, two = Desk(log, store), Desk(log, store)
+
+    def shown(desk: Desk) -> int:
+        return desk.metrics.text().count(b"headwater_lag{")
+
+    async with running(one.writer):
+        await until(lambda: shown(one) == 2)
+        async with running(two.writer):
+            await until(lambda: (shown(one), shown(two)) == (1, 1))
 
 
 acts = st.sampled_from(["write", "unavailable", "lose the answer", "stale", "hang", "write and hang", "forget all"])
