@@ -13,6 +13,7 @@ export class DeviceList {
     this.search = document.getElementById("search");
     this.count = document.getElementById("device-count");
     this.known = new Map();
+    this.rows = new Map();
     this.names = [];
     this.chosen = "";
     this.choose = choose;
@@ -108,25 +109,38 @@ export class DeviceList {
     const first = Math.max(0, Math.floor(this.box.scrollTop / ROW) - 3);
     const last = Math.min(this.names.length, first + Math.ceil(this.box.clientHeight / ROW) + 6);
     [this.first, this.last] = [first, last];
-    const rows = [];
-    for (let index = first; index < last; index += 1) rows.push(this.draw_row(this.names[index], index));
-    this.space.replaceChildren(...rows);
+    const before = this.rows;
+    this.rows = new Map();
+    for (let index = first; index < last; index += 1) {
+      const name = this.names[index];
+      this.rows.set(name, this.draw_row(before.get(name) ?? this.new_row(name), name, index));
+    }
+    const rows = [...this.rows.values()];
+    // Rows that stay are not moved in the document: a click that began on one must end on the same one.
+    if (rows.length !== this.space.childElementCount || rows.some((row, at) => this.space.children[at] !== row)) this.space.replaceChildren(...rows);
     const chosen = rows.find((row) => row.getAttribute("aria-selected") === "true");
     if (chosen) this.box.setAttribute("aria-activedescendant", chosen.id); else this.box.removeAttribute("aria-activedescendant");
     if (this.names.length === 0) this.space.replaceChildren(element("p", this.known.size ? "No device begins like that." : "No device has sent anything yet.", "quiet"));
   }
 
-  draw_row(name, index) {
+  new_row(name) {
+    const row = element("div");
+    row.setAttribute("role", "option");
+    row.append(element("b", name), element("i"), element("span"));
+    row.addEventListener("click", () => this.take(name));
+    return row;
+  }
+
+  draw_row(row, name, index) {
     const { seen, said, position } = this.known.get(name);
-    const row = element("div", undefined, Date.now() - seen < 3000 ? "device fresh" : "device");
+    row.className = Date.now() - seen < 3000 ? "device fresh" : "device";
     row.style.top = `${index * ROW}px`;
     row.id = `device-${index}`;
-    row.setAttribute("role", "option");
     row.setAttribute("aria-posinset", String(index + 1));
     row.setAttribute("aria-setsize", String(this.names.length));
     row.setAttribute("aria-selected", String(name === this.chosen));
-    row.append(element("b", name), element("i", ago(seen)), element("span", values({ fields: said, position })));
-    row.addEventListener("click", () => this.take(name));
+    row.children[1].textContent = ago(seen);
+    row.children[2].textContent = values({ fields: said, position });
     return row;
   }
 
