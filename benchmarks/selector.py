@@ -128,7 +128,8 @@ def main() -> int:
         entries = made(options.messages, options.devices, positions=model is FIVE)
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             gc.collect()
-            gc.freeze()  # as the program does: what was there before it works is not looked through again and again
+            gc.freeze()  # this and the threshold as the program has them
+            gc.set_threshold(20_000, 10, 10)
             results.append(uvloop.run(topic_to_topic(Path(folder), name, model, entries, budget)))
         results.append(stage(name, model, entries))
     size = len(made(1, 1, positions=False)[0].value or b"")

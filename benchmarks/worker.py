@@ -86,7 +86,8 @@ def main() -> int:
     options = parser.parse_args()
     entries = made(options.messages, 1_000, positions=False)
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # this and the threshold as the program has them
+    gc.set_threshold(20_000, 10, 10)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         results = uvloop.run(run(Path(folder), entries))
     size = len(entries[0].value or b"")

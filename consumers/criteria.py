@@ -55,23 +55,25 @@ class Rule:
 
     def __init__(self, model: ModelRule) -> None:
         self.name = model.name
+        self.key = model.name.encode()
         self.silence = model.silence
         self._change = model.change
         self._bands = {name: rule.change for name, rule in model.fields.items() if rule.change is not None}
+        self._named = tuple(self._bands)
         self._field_every = [(name, rule.every) for name, rule in model.fields.items() if rule.every is not None]
-        self._every = inf if model.every is None else model.every
+        self._every = model.every
         self._movement = model.movement
         every_or_where = (model.every, model.movement, model.silence)
         self.selects = bool(model.fields) or model.change is not None or any(x is not None for x in every_or_where)
 
     def quiet(self, track: Track, message: Message) -> bool:
         """True if nothing speaks for the message: `reasons` would be empty."""
-        if abs(message.time - track.time) >= self._every:
+        if self._every is not None and abs(message.time - track.time) >= self._every:
             return False
         bounds = track.bounds
         try:
             if self._change is None:
-                for name in self._bands:
+                for name in self._named:
                     value = message.fields.get(name)
                     if value is not None:
                         low, high = bounds[name]
@@ -94,18 +96,17 @@ class Rule:
         reasons += [f"{name}:every" for name in self._due(track, message)]
         if message.position is not None and self._moved(track, message.position):
             reasons.append("position:movement")
-        if abs(message.time - track.time) >= self._every:
+        if self._every is not None and abs(message.time - track.time) >= self._every:
             reasons.append("every")
         return reasons
 
     def keep(self, track: Track, message: Message) -> None:
         """The message is a candidate: from now on, the next is compared with it."""
         track.time = message.time
-        for name, value in message.fields.items():
-            if track.values.get(name) == value:
-                continue
+        for name in self._named if self._change is None else message.fields:
+            value = message.fields.get(name)
             band = self._bands.get(name, self._change)
-            if band is not None:
+            if value is not None and band is not None and track.values.get(name) != value:
                 reference = _storable(value)
                 _put(track.values, name, reference, track.bounds)
                 track.bounds[name] = bounds_of(reference, band)
@@ -139,8 +140,9 @@ class Rule:
 
     def _changed(self, track: Track, message: Message) -> list[str]:
         names: list[str] = []
-        for name, value in message.fields.items():
-            if self._change is not None or name in self._bands:
+        for name in self._named if self._change is None else message.fields:
+            value = message.fields.get(name)
+            if value is not None:
                 low, high = track.bounds.get(name, _UNSEEN)
                 if not low < value < high:
                     names.append(name)

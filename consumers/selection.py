@@ -222,7 +222,7 @@ class Selection:
             device.silent = False
         rule.keep(track, message)
         return Candidate(
-            id=hashed(message.device.encode(), message.id.encode(), rule.name.encode()),
+            id=hashed(message.device.encode(), message.id.encode(), rule.key),
             device=message.device,
             time=message.time,
             rule=rule.name,
@@ -249,12 +249,12 @@ class Selection:
 
     def _silence(self, device: DeviceState, offset: int) -> Candidate:
         message = decode_message(device.last)
-        rule = device.rule.name
+        rule = device.rule
         return Candidate(
-            id=hashed(device.name.encode(), message.id.encode(), rule.encode(), b"silent"),
+            id=hashed(device.name.encode(), message.id.encode(), rule.key, b"silent"),
             device=device.name,
             time=device.heard,
-            rule=rule,
+            rule=rule.name,
             rule_version=self.rule_version,
             reasons=["silent"],
             origin=self._origin(offset),
