@@ -129,7 +129,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             gc.collect()
             gc.freeze()  # this and the threshold as the program has them
-            gc.set_threshold(20_000, 10, 10)
+            gc.set_threshold(50_000, 20, 50)
             results.append(uvloop.run(topic_to_topic(Path(folder), name, model, entries, budget)))
         results.append(stage(name, model, entries))
     size = len(made(1, 1, positions=False)[0].value or b"")

@@ -87,7 +87,7 @@ def main() -> int:
     entries = made(options.messages, 1_000, positions=False)
     gc.collect()
     gc.freeze()  # this and the threshold as the program has them
-    gc.set_threshold(20_000, 10, 10)
+    gc.set_threshold(50_000, 20, 50)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         results = uvloop.run(run(Path(folder), entries))
     size = len(entries[0].value or b"")

@@ -56,7 +56,6 @@ def up(file: Path | None, data: Path | None, http: str | None, mqtt: str | None,
 def _collect_garbage_less_often() -> None:
     """Batches make and drop a hundred thousand objects that form no cycles: the default looks at them far too often."""
     gc.freeze()
-    gc.set_threshold(20_000, 10, 10)  # batches are thousands of tuples: 700 would cost workers a fifth
     gc.set_threshold(50_000, 20, 50)
 
 
