@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from headwater.errors import ConfigError
 from headwater.quantities import Duration, Size
@@ -86,12 +86,90 @@ class Ingest(_Section):
 
 
 class LogConfig(_Section):
-    """The log: one SQLite file under the data folder."""
+    """The log: one SQLite file under the data folder, or Kafka topics."""
 
     partitions: int = Field(default=4, ge=1, le=1024, description="Partitions of messages, candidates and rejected. Fixed once the topics are made.")
     retention: Duration = Field(default=7 * 86_400, description="How long entries are kept.")
     retention_size: Size = Field(default=10 * 10**9, description="How many bytes of entries a topic keeps at most.")
     session: Duration = Field(default=30, description="A member of a group that takes nothing for this long loses its partitions.")
+
+
+class Kafka(_Section):
+    """Kafka, in the profile `stack`. The user needs to be allowed to make topics, unless they are there already."""
+
+    servers: tuple[str, ...] = Field(default=("127.0.0.1:9092",), min_length=1, description="HOST:PORT of brokers to begin with.")
+    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$", description="In front of every topic and group name, where several installations share brokers.")
+    replication: int = Field(default=1, ge=1, le=7, description="Copies of each partition. 3 where there are brokers for it; with 1 a lost disk is lost data.")
+    min_insync: int = Field(default=1, ge=1, le=7, description="Copies that must have an entry before it is acknowledged: 2 with replication 3.")
+    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(default="PLAINTEXT", description="How to connect.")
+    user: str = Field(default="", description="For SASL.")
+    password: SecretStr = Field(default=SecretStr(""), description="For SASL.")
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(default="SCRAM-SHA-512", description="For SASL.")
+    ca: Path | None = Field(default=None, description="Certificates to trust, a PEM file; the system's, if empty.")
+    request_time: Duration = Field(default=5, description="How long a request to a broker may take.")
+    compression: Literal["none", "gzip", "lz4", "zstd"] = Field(default="none", description="Of batches on the topics. lz4 and zstd need cramjam, which the stack's image has.")
+
+    @model_validator(mode="after")
+    def _copies(self) -> "Kafka":
+        if self.min_insync > self.replication:
+            raise ValueError("min_insync is above replication: nothing could be acknowledged")
+        return self
+
+
+class Redis(_Section):
+    """Redis, in the profile `stack`: live state."""
+
+    url: str = Field(default="redis://127.0.0.1:6379/0", description="redis:// or rediss:// (TLS), with the number of the database.")
+    user: str = Field(default="", description="User; empty for the default one.")
+    password: SecretStr = Field(default=SecretStr(""), description="Password; empty: none.")
+    prefix: str = Field(default="headwater", pattern=r"^[A-Za-z0-9._-]+$", description="In front of every key.")
+    time: Duration = Field(default=5, description="How long a call may take.")
+
+
+class MongoDb(_Section):
+    """MongoDB, in the profile `stack`: documents."""
+
+    url: str = Field(default="mongodb://127.0.0.1:27017", description="mongodb:// or mongodb+srv://, with options, without a password.")
+    user: str = Field(default="", description="User; empty: no authentication.")
+    password: SecretStr = Field(default=SecretStr(""), description="Password.")
+    database: str = Field(default="headwater", min_length=1, description="The database.")
+    time: Duration = Field(default=10, description="How long a call may take.")
+
+
+class Elasticsearch(_Section):
+    """Elasticsearch 8, in the profile `stack`: search."""
+
+    urls: tuple[str, ...] = Field(default=("http://127.0.0.1:9200",), min_length=1, description="Nodes.")
+    user: str = Field(default="", description="Empty: no authentication.")
+    password: SecretStr = Field(default=SecretStr(""), description="The user's password.")
+    ca: Path | None = Field(default=None, description="Certificates to trust, a PEM file; the system's, if empty.")
+    prefix: str = Field(default="headwater", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="In front of every index name.")
+    replicas: int = Field(default=0, ge=0, description="Copies of each index beside the first.")
+    time: Duration = Field(default=15, description="How long a call may take.")
+
+
+class MariaDb(_Section):
+    """MariaDB or MySQL, in the profile `stack`: reports and the registry."""
+
+    host: str = Field(default="127.0.0.1", description="Name or address.")
+    port: int = Field(default=3306, ge=1, le=65535, description="Port.")
+    user: str = Field(default="headwater", description="User.")
+    password: SecretStr = Field(default=SecretStr(""), description="Password.")
+    database: str = Field(default="headwater", pattern=r"^[A-Za-z0-9_]+$", description="The database; made if the user may.")
+    connections: int = Field(default=4, ge=1, le=100, description="Connections a process may have for each part.")
+    time: Duration = Field(default=10, description="How long a call may take.")
+
+
+class S3(_Section):
+    """MinIO or other S3-compatible storage, in the profile `stack`: the lake and the selector's checkpoints."""
+
+    endpoint: str = Field(default="http://127.0.0.1:9000", description="URL. Conditional puts (If-None-Match, If-Match) must work there.")
+    bucket: str = Field(default="headwater", min_length=3, description="The bucket; made if it is not there.")
+    prefix: str = Field(default="", description="A folder in the bucket; empty: all of it.")
+    access_key: SecretStr = Field(default=SecretStr(""), description="Key id.")
+    secret_key: SecretStr = Field(default=SecretStr(""), description="Secret key.")
+    region: str = Field(default="us-east-1", description="Region.")
+    time: Duration = Field(default=30, description="How long a call may take.")
 
 
 class FieldModel(_Section):
@@ -170,6 +248,30 @@ class Live(_Section):
     wait: Duration = Field(default=0.005, description="How long a batch waits for company.")
 
 
+class Documents(_Section):
+    """Documents: candidates as they are, by device and time."""
+
+    batch: int = Field(default=2_000, ge=1, description="The most candidates written at once.")
+    wait: Duration = Field(default=0.05, description="How long a batch waits for company.")
+    retention: Duration = Field(default=90 * 86_400, description="How long a candidate is kept here, by its `time`. The lake keeps it for ever.")
+
+
+class Search(_Section):
+    """Search: candidates by word, field, place and time."""
+
+    batch: int = Field(default=2_000, ge=1, description="The most candidates written at once.")
+    wait: Duration = Field(default=0.2, description="How long a batch waits for company.")
+    retention: Duration = Field(default=30 * 86_400, description="How long a candidate can be found here, by its `time`, in whole days.")
+
+
+class Reports(_Section):
+    """Reports: rollups per minute, hour and day, and every message of the last day in rows."""
+
+    batch: int = Field(default=5_000, ge=1, description="The most messages written at once.")
+    wait: Duration = Field(default=0.2, description="How long a batch waits for company.")
+    rows: Duration = Field(default=86_400, description="How long a message is kept as a row, by `received`. Rollups are kept for ever.")
+
+
 class Lake(_Section):
     """The lake: every message, as Delta tables of Parquet files, by day of arrival."""
 
@@ -213,7 +315,7 @@ class Logging(_Section):
 class Config(_Section):
     """All settings."""
 
-    profile: Literal["embedded"] = Field(default="embedded", description="`embedded`: one process, nothing else to install.")
+    profile: Literal["embedded", "stack"] = Field(default="embedded", description="`embedded`: one process, nothing else to install. `stack`: Kafka and five stores, many processes.")
     data: Path = Field(default=Path("data"), description="The folder where everything is kept.")
     http: Http = Http()
     mqtt: Mqtt = Mqtt()
@@ -221,10 +323,19 @@ class Config(_Section):
     log: LogConfig = LogConfig()
     selection: Selection = Selection()
     live: Live = Live()
+    documents: Documents = Documents()
+    search: Search = Search()
+    reports: Reports = Reports()
     lake: Lake = Lake()
     workers: Workers = Workers()
     query: Query = Query()
     logging: Logging = Logging()
+    kafka: Kafka = Kafka()
+    redis: Redis = Redis()
+    mongodb: MongoDb = MongoDb()
+    elasticsearch: Elasticsearch = Elasticsearch()
+    mariadb: MariaDb = MariaDb()
+    s3: S3 = S3()
     models: dict[str, Model] = Field(default_factory=_default_models, description="Kinds of devices. `default` is for all that no other names.")
 
     @model_validator(mode="after")

@@ -5,7 +5,8 @@ atomic step. A store holds no queue, does not retry, and counts nothing: `consum
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from decimal import Decimal
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -89,9 +90,21 @@ class LiveReader(Protocol):
         """By name, those after `after`, at most `limit`."""
         ...
 
+    async def near(self, circle: "Circle", limit: int) -> Sequence[LiveDevice]:
+        """Devices whose newest position lies in the circle (great-circle distance, edge included), nearest first."""
+        ...
+
     def everything(self) -> AsyncGenerator[Sequence[LiveDevice], None]:
         """All of them, by name, in batches: for the audit."""
         ...
+
+
+class Circle(NamedTuple):
+    """A place on the map: WGS 84 degrees and metres, by the great circle of a sphere of 6,371,008.8 m radius."""
+
+    lat: float
+    lon: float
+    radius: float
 
 
 class Span(NamedTuple):
@@ -148,6 +161,102 @@ class LakeReader(Protocol):
 
     def ids(self, topic: str) -> AsyncGenerator[Sequence[tuple[int, int, str, str]], None]:
         """(partition, offset, device, id) of every row of the topic's table, doubles included, for the audit."""
+        ...
+
+
+class CandidateReader(Protocol):
+    """Reads candidates where they are hot: the documents store. The lake answers the same way."""
+
+    async def candidates(
+        self,
+        device: str | None,
+        span: Span,
+        limit: int,
+        *,
+        newest_first: bool = True,
+        after: tuple[int, str] | None = None,
+    ) -> tuple[Sequence[Candidate], Mapping[int, int]]:
+        """Candidates in the order (time, id), and a ledger (positions by origin) that was true before the read."""
+        ...
+
+    def ids(self) -> AsyncGenerator[Sequence[str], None]:
+        """The ids of all candidates there, for the audit."""
+        ...
+
+
+class Term(NamedTuple):
+    """One condition of a search, lower-cased: a word, or the value of a field. `prefix`: it only begins so."""
+
+    text: str
+    field: str = ""
+    prefix: bool = False
+
+
+class SearchReader(Protocol):
+    """Finds candidates by what they say, where and when; every backend the same set: see `storage.search_words`."""
+
+    async def search(
+        self,
+        terms: Sequence[Term],
+        span: Span,
+        limit: int,
+        *,
+        within: Circle | None = None,
+        newest_first: bool = True,
+        after: tuple[int, str] | None = None,
+    ) -> tuple[Sequence[Candidate], Mapping[int, int]]:
+        """Candidates that meet all the terms, in the order (time, id), and a ledger that was true before the read."""
+        ...
+
+    def ids(self) -> AsyncGenerator[Sequence[str], None]:
+        """The ids of all candidates there, for the audit."""
+        ...
+
+
+Period = Literal["minute", "hour", "day"]
+"""How long a rollup is; UTC."""
+
+
+class Rollup(NamedTuple):
+    """One field of one device over one period of `time`, beginning at `start` (microseconds).
+
+    `sum` is exact: the sum of the decimals that the values are written as. `last`: by (time, received, id).
+    """
+
+    device: str
+    field: str
+    start: int
+    count: int
+    sum: Decimal
+    min: float
+    max: float
+    last: float
+
+
+class ReportReader(Protocol):
+    """Reads the reports: rollups for ever, and every message of the last day."""
+
+    async def rollups(
+        self,
+        period: Period,
+        device: str | None,
+        field: str | None,
+        span: Span,
+        limit: int,
+        *,
+        after: tuple[int, str, str] | None = None,
+    ) -> tuple[Sequence[Rollup], Mapping[int, int]]:
+        """Rollups that begin within the span, in the order (start, device, field), and the ledger of what was read."""
+        ...
+
+    async def rows(
+        self, device: str | None, span: Span, limit: int, *, after: tuple[int, int, str] | None = None
+    ) -> tuple[Sequence[Message], Mapping[int, int]]:
+        """Messages of the last day in the order (time, received, id), each once, and the ledger of what was read."""
+        ...
+
+    def ids(self) -> AsyncGenerator[Sequence[tuple[str, str]], None]:
+        """(device, id) of every row there, for the audit."""
         ...
 
 
