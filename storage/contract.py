@@ -217,7 +217,7 @@ Period = Literal["minute", "hour", "day"]
 """How long a rollup is; UTC."""
 
 
-class Rollup(NamedTuple):
+class Rollup(msgspec.Struct, frozen=True):
     """One field of one device over one period of `time`, beginning at `start` (microseconds).
 
     `sum` is exact: the sum of the decimals that the values are written as. `last`: by (time, received, id).
