@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import msgspec
 
-from consumers.distance import metres
 from consumers.track import FIELDS, NEVER, Track
 from headwater.message import Message, Number, Position
+from headwater.places import distance
 
 V = TypeVar("V")
 _EXACT = 2**53
@@ -170,7 +170,7 @@ class Rule:
             return True
         if track.position == (position.lat, position.lon):
             return False
-        return metres(*track.position, position.lat, position.lon) >= self._movement
+        return distance(*track.position, position.lat, position.lon) >= self._movement
 
 
 def bounds_of(value: Number, band: Deadband) -> tuple[float, float]:

@@ -89,6 +89,11 @@ class LiveState(msgspec.Struct, array_like=True, gc=False):
             over -= len(names)
         self.layers = [one for one in layers if one.values or one.position is not None]
 
+    @property
+    def position(self) -> Position | None:
+        """The newest position."""
+        return next((layer.position for layer in self.layers if layer.position is not None), None)
+
     def device(self, name: str) -> LiveDevice:
         """The state as readers get it."""
         found = LiveDevice(

@@ -8,6 +8,7 @@ Python, device by device, so that a device costs one upsert a batch however much
 import sqlite3
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from heapq import nsmallest
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +17,8 @@ import msgspec
 from headwater.failpoints import passing
 from headwater.log import MESSAGES
 from headwater.message import Message
-from storage.contract import LiveDevice, Record
+from headwater.places import boxes, distance
+from storage.contract import Circle, LiveDevice, Record
 from storage.live_state import LiveState
 from storage.sqlite_file import SqliteFile, open_sqlite
 
@@ -26,10 +28,18 @@ CREATE TABLE IF NOT EXISTS ledger (
     log_id TEXT, topic TEXT, partition INTEGER, position INTEGER NOT NULL,
     PRIMARY KEY (log_id, topic, partition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS device (device TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS place (device TEXT PRIMARY KEY, lat REAL NOT NULL, lon REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS place_by_lat ON place (lat, lon);
 """
+_VERSION = 1
+"""`user_version` of a file whose `place` is filled; 0: made before there was that table."""
 _PUT = "INSERT INTO device (device, state) VALUES (?, ?) ON CONFLICT DO UPDATE SET state = excluded.state"
 _GET = "SELECT state FROM device WHERE device = ?"
 _RANGE = "SELECT device, state FROM device WHERE device >= ? AND device > ? AND device < ? ORDER BY device LIMIT ?"
+_PUT_PLACE = """
+INSERT INTO place (device, lat, lon) VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET lat = excluded.lat, lon = excluded.lon WHERE lat != excluded.lat OR lon != excluded.lon"""
+_IN_BOX = "SELECT device, lat, lon FROM place WHERE lat BETWEEN ? AND ? AND lon BETWEEN ? AND ?"
 _PUT_LEDGER = """
 INSERT INTO ledger (log_id, topic, partition, position) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET position = excluded.position"""
@@ -61,6 +71,7 @@ class _Writer:
         self._as_of = None
         touched = self._fold(connection, batch, ledger.copy(), ledger)
         connection.executemany(_PUT, [(device, _encode(state).decode()) for device, state in touched.items()])
+        connection.executemany(_PUT_PLACE, _places(touched))
         connection.executemany(_PUT_LEDGER, [(*key, position) for key, position in ledger.items()])
         passing("live.transaction")
         for device in list(islice(self._states, max(0, len(self._states) - _REMEMBERED))):
@@ -140,6 +151,20 @@ class SqliteLive:
 
         return await self._file.read(work)
 
+    async def near(self, circle: Circle, limit: int) -> Sequence[LiveDevice]:
+        """See `LiveReader.near`; equally near ones by name."""
+
+        def work(connection: sqlite3.Connection) -> Sequence[LiveDevice]:
+            found: set[tuple[float, str]] = set()
+            for box in boxes(*circle):
+                for device, lat, lon in connection.execute(_IN_BOX, box):
+                    found.add((distance(circle.lat, circle.lon, lat, lon), device))
+            inside = nsmallest(limit, (one for one in found if one[0] <= circle.radius))
+            rows = [(device, connection.execute(_GET, (device,)).fetchone()) for _, device in inside]
+            return [_decode(row[0]).device(device) for device, row in rows]
+
+        return await self._file.read(work)
+
     async def everything(self) -> AsyncGenerator[Sequence[LiveDevice], None]:
         """See `LiveReader.everything`."""
         after = ""
@@ -155,6 +180,20 @@ class SqliteLive:
         }
 
 
+def _places(states: Mapping[str, LiveState]) -> list[tuple[str, float, float]]:
+    at = [(device, state.position) for device, state in states.items()]
+    return [(device, position.lat, position.lon) for device, position in at if position is not None]
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Fill `place`, in a file made before there was one."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] >= _VERSION:
+        return
+    for device, state in connection.execute("SELECT device, state FROM device"):
+        connection.executemany(_PUT_PLACE, _places({device: _decode(state)}))
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
 def _ledger(connection: sqlite3.Connection) -> _Ledger:
     rows = connection.execute("SELECT log_id, topic, partition, position FROM ledger")
     return {(log_id, topic, partition): position for log_id, topic, partition, position in rows}
@@ -164,4 +203,5 @@ def _ledger(connection: sqlite3.Connection) -> _Ledger:
 async def open_live(path: Path, log_id: str) -> AsyncGenerator[SqliteLive, None]:
     """Open the file (made if need be) for the log with this id; closed below the yield."""
     async with open_sqlite(path, _SCHEMA) as file:
+        await file.write(_migrate)
         yield SqliteLive(file, log_id)

@@ -8,11 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consumers.criteria import Deadband, Rule, bounds_of
-from consumers.distance import EARTH_RADIUS, metres
 from consumers.selection import Selection
 from consumers.track import Track
 from headwater.config import FieldModel, Select
 from headwater.message import Message, Position, encode
+from headwater.places import EARTH_RADIUS, distance
 from tests.consumers.kit import Body, chosen, clock, entries, message, rules, select
 from tests.consumers.strategies import partitions
 
@@ -110,7 +110,7 @@ def test_a_position_is_selected_exactly_if_it_is_so_far_from_the_last_selected(
     points = [(corner[0] + lat / 10_000, (corner[1] + lon / 10_000 + 180) % 360 - 180) for lat, lon in places]
     expected: list[int] = []
     for number, point in enumerate(points):
-        moved = not expected or metres(*points[expected[-1]], *point) >= metres_apart
+        moved = not expected or distance(*points[expected[-1]], *point) >= metres_apart
         if moved and (not expected or point != points[expected[-1]]):
             expected.append(number)
     bodies = [message(number, position=Position(*point)) for number, point in enumerate(points)]
@@ -122,7 +122,7 @@ def test_the_distance_is_that_of_the_law_of_cosines(one: tuple[float, float], tw
     (lat1, lon1), (lat2, lon2) = (tuple(map(radians, point)) for point in (one, two))
     cosine = sin(lat1) * sin(lat2) + cos(lat1) * cos(lat2) * cos(lon2 - lon1)
     # The law of cosines is exact to a metre or so only: that is why the haversine formula is used.
-    assert metres(*one, *two) == pytest.approx(EARTH_RADIUS * acos(max(-1.0, min(1.0, cosine))), rel=1e-6, abs=1)
+    assert distance(*one, *two) == pytest.approx(EARTH_RADIUS * acos(max(-1.0, min(1.0, cosine))), rel=1e-6, abs=1)
 
 
 @settings(max_examples=200, deadline=None)
