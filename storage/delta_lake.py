@@ -64,7 +64,7 @@ class DeltaLake(DeltaLakeReader):
 
     async def open(self) -> None:
         """Make the tables that are not there yet."""
-        await self._do(lambda: [log.create(self._kept) for log in self._tables.values()])
+        await self._do(self._make)
 
     async def close(self) -> None:
         """End what runs: a write by finishing it, answers by interrupting them."""
@@ -75,6 +75,10 @@ class DeltaLake(DeltaLakeReader):
         with as_unavailable():
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
+    def _make(self) -> None:
+        for log in self._tables.values():
+            log.create(self._kept)
+
     def _ledger(self, topic: str) -> dict[int, int]:
         ledgers = [self._newest(self._tables[table.name]).ledger(self.log_id, topic) for table in OF_TOPIC[topic]]
         everywhere = set(ledgers[0]).intersection(*ledgers)
@@ -84,6 +88,9 @@ class DeltaLake(DeltaLakeReader):
         """The table now. A ledger that went back means that another table is in its place."""
         name = log.table.name
         found = log.latest()
+        if found is None and self.files.remakes:
+            self._make()
+            found = log.latest()
         if found is None:
             raise Unavailable(f"the lake's table {name} is not there")
         ledger = found.ledger(self.log_id, log.table.topic)
@@ -109,6 +116,7 @@ class DeltaLake(DeltaLakeReader):
         passing("lake.files_written")
         for number, append in enumerate(appends, 1):
             append.commit()
+            self._known[append.log.table.name] = append.ledger
             if number == 1 < len(appends):
                 passing("lake.first_table")
         passing("lake.committed")

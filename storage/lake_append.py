@@ -37,14 +37,15 @@ class Append:
         self._look = look
         self._at: Snapshot | None = None
         self._records: list[Record] = []
-        self._ledger: dict[int, int] = {}
+        self.ledger: dict[int, int] = {}
+        """With the batch in it: the table's, once `commit` has returned."""
         self._written: list[DataFile] = []
         self._prepared = 0.0
 
     def prepare(self) -> None:
         """Write the files of what is new to the table, durably; nothing refers to them yet."""
         self._at = at = self._look(self.log)
-        records, self._ledger = self._batch.new_to(at.ledger(self._log_id, self.log.table.topic))
+        records, self.ledger = self._batch.new_to(at.ledger(self._log_id, self.log.table.topic))
         if records == self._records and time.monotonic() - self._prepared < FRESH:
             return
         self.drop()
@@ -63,7 +64,7 @@ class Append:
             if self._at is None or not self._records:
                 return 0
             topic = self.log.table.topic
-            moved = {f"{self._log_id}/{topic}/{partition}": at_most for partition, at_most in self._ledger.items()}
+            moved = {f"{self._log_id}/{topic}/{partition}": at_most for partition, at_most in self.ledger.items()}
             try:
                 self.log.commit(self._at, "WRITE", add=self._written, transactions={**self._at.transactions, **moved})
             except Conflict:

@@ -5,14 +5,13 @@ and raises `OSError`.
 """
 
 import asyncio
-import fcntl
 import json
 import os
 import re
 import shutil
 import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
@@ -22,6 +21,7 @@ from deltalake import DeltaTable
 from headwater.errors import ConfigError
 from storage.arrow import pa
 from storage.lake_errors import as_unavailable
+from storage.scratch import Scratch
 from storage.sqlite_file import sync_folder
 
 LOG = "_delta_log"
@@ -29,7 +29,6 @@ LAST_CHECKPOINT = f"{LOG}/_last_checkpoint"
 _HIDDEN = ".tmp-"
 _UNREADABLE = re.compile(r"%[0-9A-Fa-f]{2}")
 _SCRATCH = ".scratch"
-_LOCK = ".lock"
 _SURELY_LEFT = 3600.0
 """Seconds: a hidden file of this age belongs to nobody that is still writing it."""
 
@@ -47,6 +46,9 @@ class LakeFiles(Protocol):
 
     scratch: Path
     """A local folder of this process for what does not fit into memory; it goes when the process does."""
+
+    remakes: bool
+    """Whether tables that are gone are made again: in a bucket yes; a folder may be a disk that is not mounted."""
 
     def put(self, path: str, data: memoryview | bytes) -> None:
         """Write a file that nobody refers to yet."""
@@ -76,8 +78,11 @@ class LakeFiles(Protocol):
         """Remove those that are there."""
         ...
 
-    def uri(self, path: str) -> str:
-        """What DuckDB calls it."""
+    def local(self, paths: Sequence[str]) -> AbstractContextManager[Sequence[str]]:
+        """What DuckDB calls these data files, which never change: on this machine, and there for as long as it is held.
+
+        `FileNotFoundError` where one is not there any more; of a folder, DuckDB finds out itself.
+        """
         ...
 
     def delta(self, table: str) -> DeltaTable:
@@ -96,11 +101,12 @@ class LakeFiles(Protocol):
 class LocalFiles:
     """The lake in a folder. Uses hard links for what must not overwrite, as `deltalake` does."""
 
+    remakes = False
+
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
-        self._mine = f"{os.getpid()}-{uuid4().hex}"
-        self.scratch = self._root / _SCRATCH / self._mine
-        self._lock: int | None = None
+        self._scratch = Scratch(self._root / _SCRATCH)
+        self.scratch = self._scratch.path
 
     def open(self) -> None:
         """Make the folders; forget what processes have left here when they died. Raises `ConfigError`."""
@@ -108,15 +114,9 @@ class LocalFiles:
             raise ConfigError(
                 f"{self._root}: `deltalake` cannot read a path with % and two hex digits; use another one"
             )
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        self._root.mkdir(parents=True, exist_ok=True)
         sync_folder(self._root.parent)
-        self._lock = _locked(self.scratch.with_suffix(".new"))
-        self.scratch.with_suffix(".new").rename(self.scratch.with_suffix(_LOCK))
-        for lock in self.scratch.parent.glob(f"*{_LOCK}"):
-            if lock.stem != self._mine and (handle := _locked(lock)) is not None:
-                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-                lock.unlink(missing_ok=True)
-                os.close(handle)
+        self._scratch.open()
         for left in self._root.glob(f"*/{LOG}/{_HIDDEN}*"):
             with suppress(FileNotFoundError):
                 if time.time() - left.stat().st_mtime > _SURELY_LEFT:
@@ -124,11 +124,7 @@ class LocalFiles:
 
     def close(self) -> None:
         """Leave nothing in the scratch folder."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        if self._lock is not None:
-            self.scratch.with_suffix(_LOCK).unlink(missing_ok=True)
-            os.close(self._lock)
-            self._lock = None
+        self._scratch.close()
 
     def put(self, path: str, data: memoryview | bytes) -> None:
         """See `LakeFiles`."""
@@ -180,9 +176,9 @@ class LocalFiles:
         for path in paths:
             (self._root / path).unlink(missing_ok=True)
 
-    def uri(self, path: str) -> str:
+    def local(self, paths: Sequence[str]) -> AbstractContextManager[Sequence[str]]:
         """See `LakeFiles`."""
-        return str(self._root / path)
+        return nullcontext([f"{self._root}/{path}" for path in paths])
 
     def delta(self, table: str) -> DeltaTable:
         """See `LakeFiles`."""
@@ -259,14 +255,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _locked(path: Path) -> int | None:
-    """An open handle that holds the file's lock until it is closed, or the process dies; None if another one has it."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle

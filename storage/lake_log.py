@@ -68,8 +68,9 @@ class TableLog:
 
     def latest(self) -> Snapshot | None:
         """The newest version there is; None where there is no table. Raises `OSError`, `DeltaError`."""
-        if self._at is not None and self._last_checkpoint() <= self._at.version:
-            self._at = self._followed(self._at)
+        at = self._at
+        if at is not None and (last := self._last_checkpoint()) <= at.version and self._stands(at.version, last):
+            self._at = self._followed(at)
         else:
             self._at = self._load() if self._exists() else None
         return self._at
@@ -131,7 +132,10 @@ class TableLog:
 
     def _follows(self, version: int) -> bool:
         """Whether this version is still there to be followed by another one."""
-        return self._last_checkpoint() == version or self._read(version) is not None
+        return self._stands(version, self._last_checkpoint())
+
+    def _stands(self, version: int, last_checkpoint: int) -> bool:
+        return last_checkpoint == version or self._read(version) is not None
 
     def _last_checkpoint(self) -> int:
         try:

@@ -5,6 +5,7 @@ The work goes device range by device range, so that memory does not grow with th
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -60,15 +61,20 @@ class Merge:
         go_on: Callable[[], None],
     ) -> None:
         self._duck = duck
-        self._folder = files.uri
         self._files = files
         self._parts = parts
         self._once = once
         self._go_on = go_on
         self._before = [_Sum()] * len(parts)
+        self._sources: list[Sequence[str]] = []
 
     def run(self, day: str, file_size: int) -> list[list[DataFile]]:
         """The new files of each part. Raises `Difference`, `duckdb.Error`, `OSError`."""
+        with ExitStack() as held:
+            self._sources = [held.enter_context(self._names(part, part.files)) for part in self._parts]
+            return self._run(day, file_size)
+
+    def _run(self, day: str, file_size: int) -> list[list[DataFile]]:
         kind = COMPACT if self._once else ""
         outputs = [Output(self._files, part.table, day, part.files, file_size, kind) for part in self._parts]
         try:
@@ -86,7 +92,7 @@ class Merge:
     def _range(self, within: str, values: Sequence[str], outputs: Sequence[Output]) -> None:
         repeated = self._find_repeated(within, values) if self._once else 0
         for number, (part, output) in enumerate(zip(self._parts, outputs, strict=True)):
-            source = [self._names(part, part.files), *values]
+            source = [self._sources[number], *values]
             self._before[number] = self._before[number].plus(self._sum_before(part, within, source))
             for rows in self._rows(part, within, source, repeated=repeated > 0):
                 output.write(rows)
@@ -98,7 +104,7 @@ class Merge:
         if sum(file.rows for file in own.files) > RANGE:
             sql = "SELECT device, count(*) FROM read_parquet(?) GROUP BY device ORDER BY device"
             rows = 0
-            for device, count in self._duck.execute(sql, [self._names(own, own.files)]).fetchall():
+            for device, count in self._duck.execute(sql, [self._sources[0]]).fetchall():
                 if rows and rows + count > RANGE:
                     bounds.append(device)
                     rows = 0
@@ -123,7 +129,7 @@ class Merge:
                   FROM read_parquet(?) WHERE {within}
                   WINDOW ranked AS (PARTITION BY device, id ORDER BY {own.table.rank}))
             WHERE nth > 1""",  # noqa: S608 -- our own words
-            [self._names(own, own.files), *values],
+            [self._sources[0], *values],
         )
         return self._one("SELECT count(*) FROM repeated", [])[0]
 
@@ -152,8 +158,8 @@ class Merge:
 
     def _prove(self, made: Sequence[Sequence[DataFile]]) -> None:
         for part, files, before in zip(self._parts, made, self._before, strict=True):
-            names = [self._names(part, files)]
-            after = self._sum("read_parquet(?)", self._identity(part), names) if files else _Sum()
+            with self._names(part, files) as names:
+                after = self._sum("read_parquet(?)", self._identity(part), [names]) if files else _Sum()
             if after != before:
                 raise Difference(f"{part.table.name}: {before.rows} ids before, {after.rows} after, or others")
 
@@ -169,8 +175,8 @@ class Merge:
     def _one(self, sql: str, values: Sequence[Any]) -> tuple[int, ...]:
         return self._duck.execute(sql, values).fetchall()[0]
 
-    def _names(self, part: Part, files: Sequence[DataFile]) -> list[str]:
-        return [self._folder(f"{part.table.name}/{file.path}") for file in files]
+    def _names(self, part: Part, files: Sequence[DataFile]) -> AbstractContextManager[Sequence[str]]:
+        return self._files.local([f"{part.table.name}/{file.path}" for file in files])
 
 
 _ELSEWHERE = '(SELECT * FROM repeated WHERE elsewhere) USING (device, "partition", "offset")'

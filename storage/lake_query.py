@@ -6,6 +6,7 @@ for, so that neither grows with what the table holds.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from heapq import merge
 from itertools import islice
 from operator import attrgetter
@@ -24,6 +25,9 @@ DOUBLES_WITHIN = 86_400 * SECOND
 
 Condition = tuple[str, Sequence[Any]]
 """SQL that is true or false of a row, and its values."""
+
+Local = Callable[[Sequence[str]], AbstractContextManager[Sequence[str]]]
+"""Data files → what DuckDB calls them, for as long as it is held."""
 
 Execute = Callable[[str, Sequence[Any]], list[Any]]
 """SQL and its values → all rows. Raises when nobody waits for them any more."""
@@ -59,11 +63,11 @@ class Found(NamedTuple):
 
 
 class Answer:
-    """Answers one question. `folder`: what DuckDB calls the table's folder. For one thread."""
+    """Answers one question. `local`: see `LakeFiles.local`. For one thread."""
 
-    def __init__(self, execute: Execute, folder: str, files: Sequence[DataFile], question: Question) -> None:
+    def __init__(self, execute: Execute, local: Local, files: Sequence[DataFile], question: Question) -> None:
         self._execute = execute
-        self._folder = folder
+        self._local = local
         self._question = question
         self._files = files
         newest = question.newest_first
@@ -118,7 +122,7 @@ class Answer:
             f"{keys}, {question.select} "
             f"FROM read_parquet(?) WHERE {_all(conditions)} ORDER BY {order} LIMIT {count:d}"
         )
-        rows = self._execute(sql, [self._names(files), *_values(conditions)])
+        rows = self._rows_of(files, sql, conditions)
         start, end = 5, 5 + len(question.order)
         return [Found(row[start:end], row[0], row[1], (row[2], row[3]), row[4], row[end:]) for row in rows]
 
@@ -159,11 +163,13 @@ class Answer:
             f"QUALIFY row_number() OVER (PARTITION BY device, id ORDER BY {question.table.rank}) = 1 "
             f"AND count(*) OVER (PARTITION BY device, id) > 1"
         )
-        rows = self._execute(sql, [self._names(files), *_values(conditions)])
+        rows = self._rows_of(files, sql, conditions)
         return {(device, id_): (partition, offset) for device, id_, partition, offset in rows}
 
-    def _names(self, files: Sequence[DataFile]) -> list[str]:
-        return [f"{self._folder}/{file.path}" for file in files]
+    def _rows_of(self, files: Sequence[DataFile], sql: str, conditions: Sequence[Condition]) -> list[Any]:
+        folder = self._question.table.name
+        with self._local([f"{folder}/{file.path}" for file in files]) as names:
+            return self._execute(sql, [names, *_values(conditions)])
 
 
 _STAMPS = {"time", "received"}

@@ -132,13 +132,13 @@ class DeltaLakeReader:
             at = self._look(topic)
             if at is None:
                 return [], {}
-            found = Answer(execute, self.files.uri(table.name), list(at.files.values()), question).rows(limit)
+            found = Answer(execute, self.files.local, list(at.files.values()), question).rows(limit)
             return [columns.made(row.columns) for row in found], at.ledger(self.log_id, topic)
 
         def twice(execute: Execute) -> tuple[Sequence[Any], Mapping[int, int]]:
             try:
                 return answer(execute)
-            except duckdb.IOException:
+            except (duckdb.IOException, FileNotFoundError):
                 # Vacuum has overtaken us: files of the version we looked at are gone. A newer one has others.
                 return answer(execute)
 
