@@ -88,7 +88,7 @@ class DeltaLakeReader:
     async def ids(self, topic: str) -> AsyncGenerator[Sequence[tuple[int, int, str, str]], None]:
         """See `LakeReader.ids`."""
         table = OF_TOPIC[topic][0].name
-        at = await self._run(lambda _: self._look(topic))
+        at = await self._run(lambda _: self.look(topic))
         for path in () if at is None else at.files:
             group = 0
             while rows := await self._run(lambda _, at=(f"{table}/{path}", group): self._ids_of(*at)):
@@ -129,7 +129,7 @@ class DeltaLakeReader:
         )
 
         def answer(execute: Execute) -> tuple[Sequence[Any], Mapping[int, int]]:
-            at = self._look(topic)
+            at = self.look(topic)
             if at is None:
                 return [], {}
             found = Answer(execute, self.files.local, list(at.files.values()), question).rows(limit)
@@ -144,7 +144,8 @@ class DeltaLakeReader:
 
         return await self._run(twice)
 
-    def _look(self, topic: str) -> Snapshot | None:
+    def look(self, topic: str) -> Snapshot | None:
+        """The newest version of the topic's own table, or None. Blocks; raises `OSError`, `DeltaError`."""
         with self._looking:
             return self._logs[topic].latest()
 
