@@ -1,0 +1,310 @@
+"""What the Kafka log uses of aiokafka, with types: connections from the configuration, and errors in our words.
+
+In: the section `kafka`. Out: producers, consumers and an admin client that are started within a time, or `Unavailable`.
+aiokafka has no types; the protocols here are the part of it that is used, in its own names. Two of its inner parts are
+used as well, and only here: the coordinator's generation (so that a commit is never sent under another one than the
+batch was taken under), and the fetcher's waiters (so that a wait for entries can be given up without losing any).
+"""
+
+# ruff: noqa: SLF001 aiokafka has no public word for these inner parts; they are used in this file alone
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
+
+import aiokafka  # pyright: ignore[reportMissingTypeStubs] there are none
+import aiokafka.admin  # pyright: ignore[reportMissingTypeStubs]
+import aiokafka.errors as kafka_errors  # pyright: ignore[reportMissingTypeStubs]
+
+from headwater.config import Kafka
+from headwater.errors import ConfigError, Stale, Unavailable
+from headwater.log import Offset, TopicPartition
+
+T = TypeVar("T")
+
+ENTRY_SIZE = 8 * 2**20
+"""The largest batch a topic takes: more than the largest message with all that is kept about it."""
+FETCH_SIZE = 2**20
+"""Bytes of a partition that a consumer holds in memory beyond what was taken from it."""
+FETCH_WAIT = 30
+"""Milliseconds that a broker may keep a fetch open: a partition that was just taken waits for it to end."""
+
+KafkaError: type[Exception] = kafka_errors.KafkaError
+OutOfRange: type[Exception] = kafka_errors.OffsetOutOfRangeError
+GroupLost: tuple[type[Exception], ...] = (
+    kafka_errors.CommitFailedError,
+    kafka_errors.UnknownMemberIdError,
+    kafka_errors.IllegalGenerationError,
+    kafka_errors.RebalanceInProgressError,
+)
+
+
+class Record(Protocol):
+    """An entry as aiokafka gives it; `timestamp` in milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Committed(NamedTuple):
+    """aiokafka's offset and metadata."""
+
+    offset: int
+    metadata: str
+
+
+class Consumer(Protocol):
+    """`aiokafka.AIOKafkaConsumer`. Partitions are its own `TopicPartition`, a named tuple equal to ours."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    def subscribe(self, topics: Sequence[str], *, listener: object) -> None: ...
+    def assign(self, partitions: Sequence[TopicPartition]) -> None: ...
+    def pause(self, *partitions: TopicPartition) -> None: ...
+    def resume(self, *partitions: TopicPartition) -> None: ...
+    def seek(self, partition: TopicPartition, offset: Offset) -> None: ...
+    async def getmany(
+        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> Mapping[TopicPartition, Sequence[Record]]: ...
+    async def position(self, partition: TopicPartition) -> Offset: ...
+    async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Offset]: ...
+    async def end_offsets(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Offset]: ...
+
+
+class Batch(Protocol):
+    """`aiokafka`'s batch of one partition."""
+
+    def append(self, *, timestamp: int | None, key: bytes | None, value: bytes | None) -> object | None: ...
+    def record_count(self) -> int: ...
+
+
+class Delivered(Protocol):
+    """Where a batch begins."""
+
+    offset: int
+
+
+class Producer(Protocol):
+    """`aiokafka.AIOKafkaProducer`."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def partitions_for(self, topic: str) -> set[int]: ...
+    def create_batch(self) -> Batch: ...
+    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> "asyncio.Future[Delivered]": ...
+
+
+class Admin(Protocol):
+    """`aiokafka.admin.AIOKafkaAdminClient`."""
+
+    async def start(self) -> None: ...
+    async def close(self) -> None: ...
+    async def create_topics(self, topics: Sequence[object]) -> Any: ...
+    async def delete_topics(self, topics: Sequence[str]) -> Any: ...
+    async def list_topics(self) -> Sequence[str]: ...
+    async def describe_topics(self, topics: Sequence[str]) -> list[dict[str, Any]]: ...
+    async def describe_configs(self, resources: Sequence[object]) -> list[Any]: ...
+    async def list_consumer_groups(self) -> Sequence[tuple[str, str]]: ...
+    async def list_consumer_group_offsets(
+        self, group: str, *, partitions: Sequence[TopicPartition] | None = None
+    ) -> Mapping[tuple[str, int], Committed]: ...
+
+
+class Rebalanced(Protocol):
+    """What a consumer tells of its group. Its coordinator awaits the first; the second comes with a new generation."""
+
+    async def on_partitions_revoked(self, _: Iterable[TopicPartition], /) -> None: ...
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None: ...
+
+
+def as_listener(member: Rebalanced) -> object:
+    """What aiokafka takes: it insists on its own class."""
+    base: type[object] = aiokafka.ConsumerRebalanceListener
+    methods = {
+        name: staticmethod(getattr(member, name)) for name in ("on_partitions_revoked", "on_partitions_assigned")
+    }
+    return type("Listener", (base,), methods)()
+
+
+def partition_of(topic: str, partition: int) -> TopicPartition:
+    """A partition of aiokafka's own kind: it checks for it."""
+    return cast("TopicPartition", aiokafka.TopicPartition(topic, partition))
+
+
+def connection(config: Kafka) -> dict[str, Any]:
+    """What every client is made with. Raises `ConfigError` for certificates that cannot be read."""
+    context = None
+    if config.security.endswith("SSL"):
+        try:
+            context = ssl.create_default_context(cafile=config.ca)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"kafka.ca: {config.ca}: {error}") from None
+    options: dict[str, Any] = {
+        "bootstrap_servers": list(config.servers),
+        "request_timeout_ms": int(config.request_time * 1000),
+        "security_protocol": config.security,
+        "ssl_context": context,
+        "metadata_max_age_ms": 30_000,
+    }
+    if config.security.startswith("SASL"):
+        options |= {
+            "sasl_mechanism": config.mechanism,
+            "sasl_plain_username": config.user,
+            "sasl_plain_password": config.password.get_secret_value(),
+        }
+    return options
+
+
+def new_producer(config: Kafka) -> Producer:
+    """Not started. Raises `ConfigError` where the compression is not installed."""
+    made = cast("Any", aiokafka.AIOKafkaProducer)
+    try:
+        return cast(
+            "Producer",
+            made(
+                **connection(config),
+                acks="all",
+                enable_idempotence=True,
+                max_batch_size=FETCH_SIZE,
+                max_request_size=ENTRY_SIZE,
+                compression_type=None if config.compression == "none" else config.compression,
+            ),
+        )
+    except RuntimeError as error:
+        raise ConfigError(f"kafka.compression: {error}") from None
+
+
+def new_consumer(config: Kafka, **options: Any) -> Consumer:
+    """Not started; with a `group_id`, a member of it once it has subscribed."""
+    made = cast("Any", aiokafka.AIOKafkaConsumer)
+    return cast(
+        "Consumer",
+        made(
+            **connection(config),
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=FETCH_WAIT,
+            max_partition_fetch_bytes=FETCH_SIZE,
+            fetch_max_bytes=ENTRY_SIZE,
+            **options,
+        ),
+    )
+
+
+def new_admin(config: Kafka) -> Admin:
+    """Not started."""
+    return cast("Admin", cast("Any", aiokafka.admin.AIOKafkaAdminClient)(**connection(config)))
+
+
+@contextmanager
+def our_errors(what: str) -> Generator[None, None, None]:
+    """What Kafka says within the block, in our words: `Unavailable`, or `Stale` for a group that has gone on."""
+    try:
+        yield
+    except GroupLost as error:
+        raise Stale(f"{what}: the group has gone on without this member ({type(error).__name__})") from error
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise Unavailable(f"{what}: {error or type(error).__name__}") from error
+    except (AttributeError, AssertionError) as error:
+        # aiokafka's, where a connection or the cluster's metadata goes away under a call
+        raise Unavailable(f"{what}: the connection was lost ({error})") from error
+
+
+async def within(seconds: float, call: Awaitable[T], what: str) -> T:
+    """Wait for it so long at most. Raises `Unavailable`, `Stale`."""
+    with our_errors(what):
+        async with asyncio.timeout(seconds):
+            return await call
+
+
+@asynccontextmanager
+async def started(client: Producer | Consumer | Admin, seconds: float) -> AsyncGenerator[None, None]:
+    """Start the client; stop it at the end. Raises `Unavailable` where no broker answers in time."""
+    try:
+        await within(seconds, client.start(), "kafka")
+        yield
+    finally:
+        await stop(client)
+
+
+async def stop(client: Producer | Consumer | Admin, seconds: float = 3.0) -> None:
+    """Stop it in good order, or else at once: what it still waits for is given up."""
+    inner = cast("Any", client)
+    ending: Callable[[], Awaitable[None]] = inner.close if hasattr(inner, "close") else inner.stop
+    try:
+        async with asyncio.timeout(seconds):
+            await ending()
+    except (TimeoutError, KafkaError, OSError, KeyError):
+        await drop(client)
+
+
+async def drop(client: Producer | Consumer | Admin) -> None:
+    """Close its connections first, then end its tasks: nothing that waits there is sent any more."""
+    inner = cast("Any", client)
+    inner._closed = True
+    with suppress(Exception):
+        async with asyncio.timeout(1):
+            await (inner._client if hasattr(inner, "_client") else inner.client).close()
+    tasks = [
+        getattr(getattr(inner, owner, None), name, None)
+        for owner, name in (
+            ("_sender", "_sender_task"),
+            ("_coordinator", "_coordination_task"),
+            ("_coordinator", "_heartbeat_task"),
+            ("_coordinator", "_commit_refresh_task"),
+            ("_fetcher", "_fetch_task"),
+        )
+    ]
+    live = [cast("asyncio.Task[object]", task) for task in tasks if task is not None]
+    for task in live:
+        task.cancel()
+    if live:
+        await asyncio.wait(live, timeout=1)
+    for task in live:
+        if task.done() and not task.cancelled():
+            task.exception()  # it has been told enough
+
+
+class Membership:
+    """A consumer's place in its group: its generation, commits under it, and its signs of life."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = cast("Any", consumer)
+
+    @property
+    def generation(self) -> int:
+        """Below 1: not a member, or no longer."""
+        coordinator = self._consumer._coordinator
+        return coordinator.generation if coordinator is not None else -1
+
+    def alive(self) -> AbstractContextManager[None]:
+        """Within the block the member counts as one that takes entries."""
+        return self._consumer._subscription.fetch_context()
+
+    def arrival(self) -> "asyncio.Future[None]":
+        """Done when a fetch has brought something, or has failed; cancel it when it is no longer needed."""
+        return self._consumer._fetcher._create_fetch_waiter()
+
+    def check(self) -> None:
+        """Raises what went wrong in the background: authorization, mostly."""
+        self._consumer._coordinator.check_errors()
+
+    async def commit(self, generation: int, offsets: Mapping[TopicPartition, Offset]) -> None:
+        """Commit as a member of that generation or not at all: raises one of `GroupLost`, `KafkaError`."""
+        coordinator = self._consumer._coordinator
+        await coordinator.ensure_coordinator_known()
+        if coordinator.generation != generation or generation < 1:
+            raise GroupLost[0]
+        # Nothing is awaited between this check and the making of the request, so that it carries this generation.
+        wanted = {at: Committed(offset, "") for at, offset in offsets.items()}
+        await coordinator._do_commit_offsets(None, wanted)
+
+    async def committed(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, Offset]:
+        """The group's commits, where there are any."""
+        found = await self._consumer._coordinator.fetch_committed_offsets(list(partitions))
+        return {at: done.offset for at, done in found.items()}
