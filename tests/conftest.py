@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+pytest_plugins = ["tests.services.plugin"]
 _exit_code: list[int] = []
 
 

@@ -1,0 +1,73 @@
+// Answers GET / and HEAD /. The smallest distribution has no module for it, and clients ask it whom they talk to.
+package headwater;
+
+import java.util.Collection;
+import java.util.List;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+import org.elasticsearch.Build;
+import org.elasticsearch.client.internal.node.NodeClient;
+import org.elasticsearch.cluster.metadata.IndexNameExpressionResolver;
+import org.elasticsearch.cluster.node.DiscoveryNodes;
+import org.elasticsearch.cluster.service.ClusterService;
+import org.elasticsearch.common.io.stream.NamedWriteableRegistry;
+import org.elasticsearch.common.settings.ClusterSettings;
+import org.elasticsearch.common.settings.IndexScopedSettings;
+import org.elasticsearch.common.settings.Settings;
+import org.elasticsearch.common.settings.SettingsFilter;
+import org.elasticsearch.features.NodeFeature;
+import org.elasticsearch.plugins.ActionPlugin;
+import org.elasticsearch.plugins.Plugin;
+import org.elasticsearch.rest.BaseRestHandler;
+import org.elasticsearch.rest.RestController;
+import org.elasticsearch.rest.RestHandler;
+import org.elasticsearch.rest.RestRequest;
+import org.elasticsearch.rest.RestResponse;
+import org.elasticsearch.rest.RestStatus;
+
+public class Root extends Plugin implements ActionPlugin {
+    private ClusterService cluster;
+
+    @Override
+    public Collection<?> createComponents(PluginServices services) {
+        cluster = services.clusterService();
+        return List.of();
+    }
+
+    @Override
+    public Collection<RestHandler> getRestHandlers(
+            Settings settings, NamedWriteableRegistry writeables, RestController controller, ClusterSettings clusterSettings,
+            IndexScopedSettings indexSettings, SettingsFilter filter, IndexNameExpressionResolver names,
+            Supplier<DiscoveryNodes> nodes, Predicate<NodeFeature> features) {
+        return List.of(new Handler());
+    }
+
+    private class Handler extends BaseRestHandler {
+        @Override
+        public String getName() {
+            return "headwater_root";
+        }
+
+        @Override
+        public List<Route> routes() {
+            return List.of(new Route(RestRequest.Method.GET, "/"), new Route(RestRequest.Method.HEAD, "/"));
+        }
+
+        @Override
+        protected RestChannelConsumer prepareRequest(RestRequest request, NodeClient client) {
+            return channel -> {
+                var build = Build.current();
+                var body = channel.newBuilder().startObject();
+                body.field("name", cluster.getNodeName());
+                body.field("cluster_name", cluster.getClusterName().value());
+                body.field("cluster_uuid", cluster.state().metadata().clusterUUID());
+                body.startObject("version");
+                body.field("number", build.qualifiedVersion());
+                body.field("build_flavor", build.flavor());
+                body.endObject();
+                body.field("tagline", "You Know, for Search");
+                channel.sendResponse(new RestResponse(RestStatus.OK, body.endObject()));
+            };
+        }
+    }
+}
