@@ -18,6 +18,7 @@ Failpoint = Literal[
     "selector.checkpointed",  # the checkpoint is written; the group's commit is older
     "writer.written",  # the store has the batch; the group's commit is older
     "live.transaction",  # within the live store's transaction, before its commit
+    "reports.transaction",  # within the reports' transaction, before its commit
     "lake.files_written",  # Parquet files are there; the Delta commit is not
     "lake.first_table",  # one of the tables that a batch goes to is committed, the other is not
     "lake.committed",  # the Delta commit is there; the worker does not know

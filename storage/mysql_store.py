@@ -1,0 +1,162 @@
+"""Reports in MariaDB or MySQL: rollups per minute, hour and day for ever, and the messages of the last day in rows.
+
+In: batches of messages. Out: rows, what new rows add to the rollups, and the ledger, in one transaction. It takes the
+ledger's rows first, in order: writers of the same partitions wait for each other, so that looking for what is there
+already and writing what is not are one step, and a stale owner finds its records applied. What counts and what becomes
+a row is in `report_rollups`; how rows are dropped, in `mysql_partitions`; how it is read, in `mysql_report_reader`.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+from headwater import times
+from headwater.config import MariaDb
+from headwater.errors import PartialWrite, Unavailable
+from headwater.failpoints import passing
+from headwater.message import Message, encode
+from storage.contract import Period, Record
+from storage.mysql_connection import Cursor, MySql, open_mysql
+from storage.mysql_partitions import drop, extend
+from storage.mysql_report_reader import MySqlReportReader
+from storage.report_rollups import LENGTHS, PLACES, Kept, Key, Part, add, digits, fold, plain, split, take, widened
+
+# VARBINARY: names compare byte by byte, with case, accents and blanks at the end; and order as in every other store.
+_ROLLUP = """
+CREATE TABLE IF NOT EXISTS report_{period} (
+    start BIGINT NOT NULL, device VARBINARY(512) NOT NULL, field VARBINARY(1024) NOT NULL,
+    n BIGINT NOT NULL, total DECIMAL(65, {places}) NOT NULL, rest VARBINARY(4000) NOT NULL DEFAULT '0',
+    low DOUBLE NOT NULL, high DOUBLE NOT NULL, newest DOUBLE NOT NULL, newest_key VARBINARY(300) NOT NULL,
+    PRIMARY KEY (start, device, field), KEY by_device (device, field, start)) ENGINE = InnoDB ROW_FORMAT = DYNAMIC"""
+_SCHEMA = (
+    """
+CREATE TABLE IF NOT EXISTS report_ledger (
+    log_id VARBINARY(128) NOT NULL, topic VARBINARY(128) NOT NULL, part INT NOT NULL, position BIGINT NOT NULL,
+    PRIMARY KEY (log_id, topic, part)) ENGINE = InnoDB""",
+    """
+CREATE TABLE IF NOT EXISTS report_row (
+    device VARBINARY(512) NOT NULL, id VARBINARY(256) NOT NULL, received BIGINT NOT NULL, time BIGINT NOT NULL,
+    body MEDIUMBLOB NOT NULL, PRIMARY KEY (device, id, received), KEY by_time (time, received, id)) ENGINE = InnoDB
+    ROW_FORMAT = DYNAMIC PARTITION BY RANGE (received) (PARTITION p0 VALUES LESS THAN (0))""",
+    *(_ROLLUP.format(period=period, places=PLACES) for period in LENGTHS),
+)
+_HOLD = """
+INSERT INTO report_ledger (log_id, topic, part, position) VALUES (%s, %s, %s, %s)
+ON DUPLICATE KEY UPDATE position = position"""
+_HELD = "SELECT position FROM report_ledger WHERE log_id = %s AND topic = %s AND part = %s FOR UPDATE"
+_MOVE = """
+INSERT INTO report_ledger (log_id, topic, part, position) VALUES (%s, %s, %s, %s)
+ON DUPLICATE KEY UPDATE position = VALUES(position)"""
+_PUT_ROW = "INSERT INTO report_row (device, id, received, time, body) VALUES (%s, %s, %s, %s, %s)"
+# Assigned from left to right: `newest_key` last, since `newest` asks for the old one.
+_PUT = """
+INSERT INTO {table} (start, device, field, n, total, low, high, newest, newest_key)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON DUPLICATE KEY UPDATE n = n + VALUES(n), total = total + VALUES(total), low = LEAST(low, VALUES(low)),
+    high = GREATEST(high, VALUES(high)), newest = IF(VALUES(newest_key) > newest_key, VALUES(newest), newest),
+    newest_key = GREATEST(newest_key, VALUES(newest_key))"""
+_LOOKED_UP = 500
+"""Names in one look-up: far below where a server gives up its index for so many."""
+
+
+class MySqlReports(MySqlReportReader):
+    """Use `open_mysql_reports`. A `Store` (topic `messages`) and a `ReportReader`."""
+
+    name = "reports"
+
+    def __init__(self, mysql: MySql, log_id: str, rows: float, now: Callable[[], int]) -> None:
+        super().__init__(mysql, log_id, rows, now)
+        self._bound = 0  # of the highest partition, as far as we know
+
+    async def write(self, batch: Sequence[Record]) -> None:
+        """See `Store.write`: rows, rollups and ledger in one transaction."""
+        kept = self._kept()
+        arrived = [r.body.received for r in batch if isinstance(r.body, Message) and r.body in kept]
+        try:
+            if arrived and max(arrived) >= self._bound:
+                self._bound = await extend(self._mysql, max(arrived), kept, self._rows)
+            refused = await self._mysql.transaction(lambda cursor: self._apply(cursor, batch, kept))
+        except Unavailable:
+            self._bound = 0  # the table may be another one when the server is back
+            raise
+        if refused:
+            raise PartialWrite(refused)
+
+    async def ping(self) -> None:
+        """See `Store.ping`: a write that changes nothing."""
+
+        async def work(cursor: Cursor) -> None:
+            await cursor.execute("DELETE FROM report_ledger WHERE log_id = ''")
+
+        await self._mysql.transaction(work)
+
+    async def maintain(self) -> int:
+        """Make the partitions of the hours to come, drop those that are over; how many these were."""
+        kept = self._kept()
+        self._bound = await extend(self._mysql, 0, kept, self._rows)
+        return await drop(self._mysql, kept)
+
+    async def _apply(self, cursor: Cursor, batch: Sequence[Record], kept: Kept) -> Mapping[int, str]:
+        applied = await self._hold(cursor, sorted({(record.topic, record.partition) for record in batch}))
+        messages, refused, ledger = take(batch, applied)
+        counted, rows = split(messages, await _there(cursor, messages), kept)
+        await cursor.executemany(_PUT_ROW, [(m.device, m.id, m.received, m.time, encode(m).decode()) for m in rows])
+        minutes = fold(counted)
+        for period, length in LENGTHS.items():
+            await _add(cursor, period, minutes if period == "minute" else widened(minutes, length))
+        await cursor.executemany(_MOVE, [(self._log_id, *key, ledger[key]) for key in sorted(ledger)])
+        passing("reports.transaction")
+        return refused
+
+    async def _hold(self, cursor: Cursor, keys: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        """Lock the ledger's rows, in order, made where they are missing; what they say."""
+        held: dict[tuple[str, int], int] = {}
+        await cursor.executemany(_HOLD, [(self._log_id, *key, -1) for key in keys])
+        for topic, partition in keys:
+            await cursor.execute(_HELD, (self._log_id, topic, partition))
+            for (position,) in await cursor.fetchall():
+                held[topic, partition] = position
+        return held
+
+
+async def _there(cursor: Cursor, messages: Sequence[Message]) -> set[tuple[str, str]]:
+    """Which of them have a row, received in any hour."""
+    names = sorted({(message.device, message.id) for message in messages})
+    there: set[tuple[str, str]] = set()
+    for start in range(0, len(names), _LOOKED_UP):
+        some = names[start : start + _LOOKED_UP]
+        marks = ",".join(["(%s,%s)"] * len(some))
+        query = f"SELECT device, id FROM report_row WHERE (device, id) IN ({marks})"  # noqa: S608
+        await cursor.execute(query, [part for name in some for part in name])
+        there.update((device.decode(), name.decode()) for device, name in await cursor.fetchall())
+    return there
+
+
+async def _add(cursor: Cursor, period: Period, parts: Mapping[Key, Part]) -> None:
+    """Add to the rollups, in the order of their keys, so that writers of different partitions don't entangle."""
+    table, keys = f"report_{period}", sorted(parts)
+    lines = [
+        (*key, p.count, digits(p.total), p.low, p.high, p.newest, p.newest_key) for key in keys for p in [parts[key]]
+    ]
+    await cursor.executemany(_PUT.format(table=table), lines)
+    for key in keys:
+        if rest := parts[key].rest:
+            await _add_rest(cursor, table, key, rest)
+
+
+async def _add_rest(cursor: Cursor, table: str, key: Key, rest: Decimal) -> None:
+    """Values too large or too small for the column: added here, while the row is ours."""
+    where = "WHERE start = %s AND device = %s AND field = %s"
+    await cursor.execute(f"SELECT rest FROM {table} {where} FOR UPDATE", key)  # noqa: S608
+    for (held,) in await cursor.fetchall():
+        summed = str(plain(add(Decimal(held.decode()), rest)))
+        await cursor.execute(f"UPDATE {table} SET rest = %s {where}", (summed, *key))  # noqa: S608
+
+
+@asynccontextmanager
+async def open_mysql_reports(
+    config: MariaDb, log_id: str, *, rows: float, now: Callable[[], int] = times.now
+) -> AsyncGenerator[MySqlReports, None]:
+    """Connected, tables there; closed below the yield. A row is kept for `rows` seconds. Raises `Unavailable`."""
+    async with open_mysql(config, _SCHEMA) as mysql:
+        yield MySqlReports(mysql, log_id, rows, now)

@@ -1,0 +1,221 @@
+"""Reports in one SQLite file: rollups per minute, hour and day for ever, and the messages of the last day in rows.
+
+In: batches of messages. Out: rows, what new rows add to the rollups, and the ledger, in one transaction. Sums are exact
+decimals, kept as text and added by a function of ours. What counts and what becomes a row is in `report_rollups`.
+"""
+
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+
+from headwater import times
+from headwater.errors import PartialWrite
+from headwater.failpoints import passing
+from headwater.log import MESSAGES
+from headwater.message import Message, decode_message, encode
+from storage.contract import Period, Record, Rollup, Span
+from storage.report_rollups import LENGTHS, Kept, Key, Part, add, fold, plain, rollup, split, take, widened
+from storage.sqlite_file import SqliteFile, open_sqlite
+
+_ROLLUP = """
+CREATE TABLE IF NOT EXISTS report_{period} (
+    start INTEGER, device TEXT, field TEXT, n INTEGER NOT NULL, total TEXT NOT NULL, low REAL NOT NULL,
+    high REAL NOT NULL, newest REAL NOT NULL, newest_key TEXT NOT NULL,
+    PRIMARY KEY (start, device, field)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS report_{period}_device ON report_{period} (device, field, start);
+"""
+_SCHEMA = """
+PRAGMA cache_size = -32768;
+CREATE TABLE IF NOT EXISTS ledger (
+    log_id TEXT, topic TEXT, partition INTEGER, position INTEGER NOT NULL,
+    PRIMARY KEY (log_id, topic, partition)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS report_row (
+    device TEXT, id TEXT, received INTEGER NOT NULL, time INTEGER NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (device, id));
+CREATE INDEX IF NOT EXISTS report_row_received ON report_row (received);
+CREATE INDEX IF NOT EXISTS report_row_time ON report_row (time, received, id);
+CREATE INDEX IF NOT EXISTS report_row_device ON report_row (device, time, received, id);
+""" + "".join(_ROLLUP.format(period=period) for period in LENGTHS)
+_PUT_LEDGER = """
+INSERT INTO ledger (log_id, topic, partition, position) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET position = excluded.position"""
+_PUT_ROW = "INSERT INTO report_row (device, id, received, time, body) VALUES (?, ?, ?, ?, ?)"
+_IS_THERE = "SELECT 1 FROM report_row WHERE device = ? AND id = ?"
+_ADD = """
+INSERT INTO {table} (start, device, field, n, total, low, high, newest, newest_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET n = n + excluded.n, total = exact_sum(total, excluded.total), low = min(low, excluded.low),
+    high = max(high, excluded.high), newest = iif(excluded.newest_key > newest_key, excluded.newest, newest),
+    newest_key = max(newest_key, excluded.newest_key)"""
+_DROP = "DELETE FROM report_row WHERE rowid IN (SELECT rowid FROM report_row WHERE received < ? LIMIT ?)"
+_CHUNK = 2_000
+"""Rows that are dropped in one transaction: the writer waits for it."""
+
+
+class SqliteReports:
+    """Use `open_sqlite_reports`. A `Store` (topic `messages`) and a `ReportReader`."""
+
+    name = "reports"
+
+    def __init__(self, file: SqliteFile, log_id: str, rows: float, now: Callable[[], int]) -> None:
+        self._file = file
+        self._log_id = log_id
+        self._rows = rows
+        self._now = now
+
+    async def write(self, batch: Sequence[Record]) -> None:
+        """See `Store.write`: rows, rollups and ledger in one transaction, on disk when this returns."""
+        refused = await self._file.write(lambda connection: self._apply(connection, batch))
+        if refused:
+            raise PartialWrite(refused)
+
+    async def ledger(self, topic: str) -> Mapping[int, int]:
+        """See `Store.ledger`."""
+        return await self._file.read(lambda connection: self._positions(connection, topic))
+
+    async def ping(self) -> None:
+        """See `Store.ping`: takes the write lock and lets it go."""
+        await self._file.write(lambda _: None)
+
+    async def maintain(self) -> int:
+        """Drop the rows that are over, a few thousand at a time; how many they were."""
+        floor, dropped = self._kept().floor, 0
+        while True:
+            done = await self._file.write(lambda connection: connection.execute(_DROP, (floor, _CHUNK)).rowcount)
+            dropped += done
+            if done < _CHUNK:
+                return dropped
+
+    async def rollups(
+        self,
+        period: Period,
+        device: str | None,
+        field: str | None,
+        span: Span,
+        limit: int,
+        *,
+        after: tuple[int, str, str] | None = None,
+    ) -> tuple[Sequence[Rollup], Mapping[int, int]]:
+        """See `ReportReader.rollups`."""
+        where = _Where()
+        where.span("start", span)
+        where.equal("device", device)
+        where.equal("field", field)
+        where.after("start, device, field", after)
+        query = f"SELECT start, device, field, n, total, low, high, newest FROM report_{period} {where} "  # noqa: S608
+        query += "ORDER BY start, device, field LIMIT ?"
+
+        def work(connection: sqlite3.Connection) -> tuple[Sequence[Rollup], Mapping[int, int]]:
+            found = connection.execute(query, (*where.values, limit))
+            answer = [
+                rollup((start, name, of), n, Decimal(total), low, high, newest)
+                for start, name, of, n, total, low, high, newest in found
+            ]
+            return answer, self._positions(connection, MESSAGES)
+
+        return await self._file.read(work)
+
+    async def rows(
+        self, device: str | None, span: Span, limit: int, *, after: tuple[int, int, str] | None = None
+    ) -> tuple[Sequence[Message], Mapping[int, int]]:
+        """See `ReportReader.rows`."""
+        where = _Where()
+        where.span("time", span)
+        where.span("received", Span(self._kept().since))
+        where.equal("device", device)
+        where.after("time, received, id", after)
+        query = f"SELECT body FROM report_row {where} ORDER BY time, received, id, device LIMIT ?"  # noqa: S608
+
+        def work(connection: sqlite3.Connection) -> tuple[Sequence[Message], Mapping[int, int]]:
+            found = connection.execute(query, (*where.values, limit))
+            return [decode_message(body) for (body,) in found], self._positions(connection, MESSAGES)
+
+        return await self._file.read(work)
+
+    async def ids(self) -> AsyncGenerator[Sequence[tuple[str, str]], None]:
+        """See `ReportReader.ids`."""
+        query = "SELECT device, id FROM report_row WHERE received >= ? AND (device, id) > (?, ?) ORDER BY 1, 2 LIMIT ?"
+        last, since = ("", ""), self._kept().since
+        while True:
+            values = (since, *last, 10_000)
+
+            def work(connection: sqlite3.Connection, values: tuple[object, ...] = values) -> Sequence[tuple[str, str]]:
+                return connection.execute(query, values).fetchall()
+
+            found = await self._file.read(work)
+            if not found:
+                return
+            yield found
+            last = found[-1]
+
+    def _kept(self) -> Kept:
+        return Kept(self._now(), self._rows)
+
+    def _apply(self, connection: sqlite3.Connection, batch: Sequence[Record]) -> Mapping[int, str]:
+        connection.create_function("exact_sum", 2, _exact_sum, deterministic=True)
+        query = "SELECT topic, partition, position FROM ledger WHERE log_id = ?"
+        applied = {(topic, part): at for topic, part, at in connection.execute(query, (self._log_id,))}
+        messages, refused, ledger = take(batch, applied)
+        names = {(message.device, message.id) for message in messages}
+        there = {name for name in names if connection.execute(_IS_THERE, name).fetchone()}
+        counted, rows = split(messages, there, self._kept())
+        connection.executemany(_PUT_ROW, [(m.device, m.id, m.received, m.time, encode(m)) for m in rows])
+        minutes = fold(counted)
+        for period, length in LENGTHS.items():
+            parts = minutes if period == "minute" else widened(minutes, length)
+            connection.executemany(_ADD.format(table=f"report_{period}"), _lines(parts))
+        connection.executemany(_PUT_LEDGER, [(self._log_id, *key, position) for key, position in ledger.items()])
+        passing("reports.transaction")
+        return refused
+
+    def _positions(self, connection: sqlite3.Connection, topic: str) -> Mapping[int, int]:
+        query = "SELECT partition, position FROM ledger WHERE log_id = ? AND topic = ?"
+        return dict(connection.execute(query, (self._log_id, topic)))
+
+
+class _Where:
+    """Conditions and their values. Columns are ours, values never stand in the text."""
+
+    def __init__(self) -> None:
+        self._conditions: list[str] = []
+        self.values: list[object] = []
+
+    def span(self, column: str, span: Span) -> None:
+        for mark, bound in ((">=", span.start), ("<", span.end)):
+            if bound is not None:
+                self._conditions.append(f"{column} {mark} ?")
+                self.values.append(bound)
+
+    def equal(self, column: str, value: str | None) -> None:
+        if value is not None:
+            self._conditions.append(f"{column} = ?")
+            self.values.append(value)
+
+    def after(self, columns: str, values: tuple[object, ...] | None) -> None:
+        if values is not None:
+            self._conditions.append(f"({columns}) > (?, ?, ?)")
+            self.values += values
+
+    def __str__(self) -> str:
+        return "WHERE " + " AND ".join(self._conditions or ["TRUE"])
+
+
+def _lines(parts: Mapping[Key, Part]) -> list[tuple[object, ...]]:
+    return [
+        (*key, p.count, str(plain(add(p.total, p.rest))), p.low, p.high, p.newest, p.newest_key)
+        for key, p in parts.items()
+    ]
+
+
+def _exact_sum(one: str, other: str) -> str:
+    return str(plain(add(Decimal(one), Decimal(other))))
+
+
+@asynccontextmanager
+async def open_sqlite_reports(
+    path: Path, log_id: str, *, rows: float, now: Callable[[], int] = times.now
+) -> AsyncGenerator[SqliteReports, None]:
+    """Open the file (made if need be) for this log; closed below the yield. A row is kept for `rows` seconds."""
+    async with open_sqlite(path, _SCHEMA) as file:
+        yield SqliteReports(file, log_id, rows, now)
