@@ -14,7 +14,7 @@ WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'report_row' AND PARTITION_NAME
 ORDER BY PARTITION_ORDINAL_POSITION"""
 _LOCK = "headwater report_row"
 _AHEAD = 3 * HOUR
-_MOST = 2_000
+_MOST = 100
 """Hours in the table; where rows are kept for longer than that many hours, its partitions are several hours long."""
 
 
