@@ -1,6 +1,6 @@
 """From the registry's outbox to the log: every committed change reaches topic `registry`, whatever dies in between.
 
-In: what `SqliteRegistry` has committed. Out: one entry a change on topic `registry`; for selection rules also a
+In: what `TablesRegistry` has committed. Out: one entry a change on topic `registry`; for selection rules also a
 control entry on every partition of `messages`. A change leaves the outbox only once it is durable on the log. Killed
 between the two, it is sent again: receivers compare versions.
 
@@ -10,7 +10,7 @@ At start: `await settle(registry, log)`, before directories are built and before
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Protocol
 
 import structlog
@@ -21,7 +21,7 @@ from headwater.failpoints import passing
 from headwater.log import MESSAGES, REGISTRY, Log, NewEntry, partition_for
 from headwater.message import Rules, encode
 from headwater.registry import Change, RulesChange, decode_change
-from storage.sqlite_registry import Outgoing
+from storage.registry_tables import Outgoing
 
 _BATCH = 1000
 _FIRST_PAUSE = 0.05
@@ -30,9 +30,20 @@ _LONGEST_PAUSE = 2.0  # a revocation waits at most so long behind a log that is 
 
 
 class Outbox(Protocol):
-    """The registry as the pump sees it: see `SqliteRegistry`."""
+    """The registry as the pump sees it: see `TablesRegistry`."""
 
     changed: asyncio.Event
+
+    def turn(self) -> AbstractAsyncContextManager[bool]:
+        """True within: of all processes this one may send now. False: there is nothing to send, or another one does.
+
+        One at a time, or the older of two changes of a key could come last on a topic of which the last one is kept.
+        """
+        ...
+
+    async def emptied(self) -> bool:
+        """True if the tables were lost while they were open; then only `settle` makes them usable again."""
+        ...
 
     async def pending(self, limit: int) -> Sequence[Outgoing]: ...
 
@@ -61,11 +72,12 @@ async def settle(registry: Outbox, log: Log) -> None:
 async def drain_outbox(registry: Outbox, log: Log) -> int:
     """Send what is pending; returns how many changes. Raises `Unavailable`: what was not sent still waits."""
     count = 0
-    while pending := await registry.pending(_BATCH):
-        passing("registry.changed")
-        await _append(log, pending)
-        await registry.sent(pending[-1].number)
-        count += len(pending)
+    async with registry.turn() as ours:
+        while ours and (pending := await registry.pending(_BATCH)):
+            passing("registry.changed")
+            await _append(log, pending)
+            await registry.sent(pending[-1].number)
+            count += len(pending)
     return count
 
 
@@ -76,7 +88,7 @@ async def run_outbox(registry: Outbox, log: Log, stop: asyncio.Event | None = No
     while not stop.is_set():
         registry.changed.clear()
         try:
-            await drain_outbox(registry, log)
+            await (settle if await registry.emptied() else drain_outbox)(registry, log)
         except Unavailable as error:
             if pause == _FIRST_PAUSE:
                 structlog.get_logger().warning("changes of the registry wait for the log", error=str(error))

@@ -1,10 +1,10 @@
 """The one way in which the registry is changed: the row, a line in the audit trail and an entry in the outbox together.
 
-In: a connection within a transaction; the record as it shall be; who asked. Out: the record with its new version.
+In: the record as it shall be; who asked. Out: statements to run in one transaction (`registry_tables.Steps`), and the
+record with its new version.
 """
 
-import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar, cast
 
 import msgspec
@@ -23,7 +23,17 @@ from headwater.registry import (
     key_of,
     version_of,
 )
-from storage.registry_tables import current_rules, device_row, every_row, key_row, row_of, store, write_audit
+from storage.registry_tables import (
+    Steps,
+    current_rules,
+    device_row,
+    every_row,
+    key_row,
+    row_of,
+    store,
+    waiting_keys,
+    write_audit,
+)
 
 C = TypeVar("C", Device, ApiKey)
 
@@ -31,9 +41,9 @@ _UNTOLD = {"name", "token", "digest", "removed", "version", "changed"}
 """Fields that the audit trail does not spell out: secrets, and what its other columns say."""
 
 
-def put(connection: sqlite3.Connection, wanted: C, expected: int | None, actor: str, time: int) -> C:
+def put(wanted: C, expected: int | None, actor: str, time: int) -> Steps[C]:
     """See `Registry.put_device`. A removed name that comes back counts on, so that no old entry can win over it."""
-    before = _row(connection, wanted)
+    before = yield from _row(wanted)
     known = None if before is None or before.removed else before
     _check_version(wanted.name, 0 if known is None else known.version, expected)
     if known is None and wanted.removed:
@@ -41,75 +51,91 @@ def put(connection: sqlite3.Connection, wanted: C, expected: int | None, actor: 
     if before is not None and msgspec.structs.replace(wanted, version=before.version, changed=before.changed) == before:
         return before
     if known is None:
-        _check_free(connection, wanted)
+        yield from _check_free(wanted)
     version = 1 if before is None else before.version + 1
     after = msgspec.structs.replace(wanted, version=version, changed=time)
     change = change_of(after)
-    store(connection, change, time)
+    yield from store(change, time)
     told = {} if known is None or after.removed else _differences(known, after)
     kind = "device" if isinstance(after, Device) else "key"
     was = 0 if known is None else known.version
-    write_audit(connection, AuditEntry(0, time, actor, kind, after.name, _action(known, after), was, version, told))
-    send(connection, change)
+    yield from write_audit(AuditEntry(0, time, actor, kind, after.name, _action(known, after), was, version, told))
+    yield from send(change)
     return after
 
 
-def put_rules(connection: sqlite3.Connection, rules: bytes, actor: str, time: int) -> int:
+def put_rules(rules: bytes, actor: str, time: int) -> Steps[int]:
     """See `Registry.publish_rules`; `rules` is canonical, so that equal rules are equal bytes."""
-    current = current_rules(connection)
+    current = yield from current_rules()
     if current is not None and bytes(current.rules) == rules:
         return current.version
     before = 0 if current is None else current.version
     change = RulesChange(before + 1, msgspec.Raw(rules))
-    store(connection, change, time)
+    yield from store(change, time)
     action = "change" if before else "add"
-    write_audit(connection, AuditEntry(0, time, actor, "rules", "rules", action, before, change.version))
-    send(connection, change)
+    yield from write_audit(AuditEntry(0, time, actor, "rules", "rules", action, before, change.version))
+    yield from send(change)
     return change.version
 
 
-def send(connection: sqlite3.Connection, change: Change) -> None:
+def send(change: Change) -> Steps[None]:
     """Put it into the outbox."""
-    connection.execute("INSERT INTO outbox VALUES (NULL, ?, ?)", (key_of(change), encode_change(change)))
+    yield "INSERT INTO outbox VALUES (NULL, ?, ?)", (key_of(change), encode_change(change))
 
 
-def reconcile(connection: sqlite3.Connection, on_log: Change, time: int) -> int:
+def reconcile(on_log: Change, time: int) -> Steps[int]:
     """Bring the tables and what the log has of one key together; returns the version that the log then has or will get.
 
     The log never has a change before the tables. So what is newer there was lost here (the file was removed, or put
     back from an older copy), and is taken back; and of two changes with one version, ours gets the next one.
     """
-    ours = row_of(connection, on_log)
+    ours = yield from row_of(on_log)
     have = 0 if ours is None else version_of(ours)
     if version_of(on_log) > have:
-        _take(connection, on_log, have, "restore", time)
+        yield from _take(on_log, have, "restore", time)
         return version_of(on_log)
     if ours is not None and version_of(on_log) == have and encode_change(ours) != encode_change(on_log):
         newer = _with_version(ours, have + 1)
-        _take(connection, newer, have, "change", time)
-        send(connection, newer)
+        yield from _take(newer, have, "change", time)
+        yield from send(newer)
         return have + 1
     return version_of(on_log)
 
 
-def send_missing(connection: sqlite3.Connection, on_log: Mapping[bytes, int]) -> int:
+def reconcile_all(on_log: Sequence[Change], time: int) -> Steps[dict[bytes, int]]:
+    """`reconcile` one after the other; returns each key's version on the log."""
+    versions: dict[bytes, int] = {}
+    for change in on_log:
+        versions[key_of(change)] = yield from reconcile(change, time)
+    return versions
+
+
+def send_again(keys: Collection[bytes]) -> Steps[None]:
+    """Put what the tables have of these keys into the outbox, where nothing of the key waits there."""
+    left = set(keys) - (yield from waiting_keys())
+    for change in (yield from every_row()) if left else ():
+        if key_of(change) in left:
+            yield from send(change)
+
+
+def send_missing(on_log: Mapping[bytes, int]) -> Steps[int]:
     """Put into the outbox what is newer than on the log (key → version) and does not wait there; returns how many."""
-    waiting = {key for (key,) in connection.execute("SELECT DISTINCT key FROM outbox")}
+    waiting = yield from waiting_keys()
     missing = [
         change
-        for change in every_row(connection)
+        for change in (yield from every_row())
         if version_of(change) > on_log.get(key_of(change), 0) and key_of(change) not in waiting
     ]
     for change in missing:
-        send(connection, change)
+        yield from send(change)
     return len(missing)
 
 
-def _take(connection: sqlite3.Connection, change: Change, before: int, action: str, time: int) -> None:
+def _take(change: Change, before: int, action: str, time: int) -> Steps[None]:
     kind, _, name = key_of(change).decode().partition(":")
-    store(connection, change, time)
+    yield from store(change, time)
     entry = AuditEntry(0, time, "headwater", kind, name or kind, action, before, version_of(change))
-    write_audit(connection, entry)
+    yield from write_audit(entry)
 
 
 def _with_version(change: Change, version: int) -> Change:
@@ -122,8 +148,8 @@ def _with_version(change: Change, version: int) -> Change:
             return RulesChange(version, rules)
 
 
-def _row(connection: sqlite3.Connection, wanted: C) -> C | None:
-    found = device_row(connection, wanted.name) if isinstance(wanted, Device) else key_row(connection, wanted.name)
+def _row(wanted: C) -> Steps[C | None]:
+    found = yield from device_row(wanted.name) if isinstance(wanted, Device) else key_row(wanted.name)
     return cast("C | None", found)  # of the same kind as what is wanted
 
 
@@ -137,11 +163,11 @@ def _check_version(name: str, known: int, expected: int | None) -> None:
     raise Stale(f"{name!r} has version {known} by now, not {expected}")
 
 
-def _check_free(connection: sqlite3.Connection, wanted: Device | ApiKey) -> None:
+def _check_free(wanted: Device | ApiKey) -> Steps[None]:
     if isinstance(wanted, Device):
-        other, what = key_row(connection, wanted.name), "an API key"
+        other, what = (yield from key_row(wanted.name)), "an API key"
     else:
-        other, what = device_row(connection, wanted.name), "a device"
+        other, what = (yield from device_row(wanted.name)), "a device"
     if other is not None and not other.removed:
         raise Stale(f"{what} is called {wanted.name!r}")
 

@@ -33,7 +33,8 @@ from headwater.registry import (
     version_of,
 )
 from storage.outbox import drain_outbox, run_outbox, settle
-from storage.sqlite_registry import Outgoing, SqliteRegistry, open_registry
+from storage.registry_tables import Outgoing
+from storage.sqlite_registry import SqliteRegistry, open_registry
 from tests.core.registry_kit import PARTITIONS, a_log, a_registry, controls, sent
 
 ROOT = Path(__file__).parents[2]
