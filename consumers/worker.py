@@ -9,6 +9,9 @@ dropped from a hand unsettled until it is taken again.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+
+import structlog
 
 from consumers.backoff import Backoff
 from consumers.delivery import Delivery, Refusing
@@ -16,6 +19,7 @@ from consumers.hand import Hand
 from consumers.lag import Lag
 from consumers.membership import Membership
 from consumers.quarantine import Quarantine
+from consumers.refill import Refill, entries_of
 from consumers.start import start_of
 from consumers.stopping import unless_stopped
 from consumers.worker_state import WorkerState
@@ -25,6 +29,8 @@ from headwater.log import Entry, Log, Subscription, TopicPartition
 from headwater.metrics import Metrics
 from headwater.times import now
 from storage.contract import Store
+
+logger = structlog.get_logger()
 
 REVOKE_TIME = 5.0
 """Seconds a batch may take to end when its partitions are revoked."""
@@ -36,7 +42,8 @@ class Writer:
     """The worker of one store and one topic. `state` says how it is doing.
 
     `batch`, `size`, `wait`: records, bytes and seconds to take at most at once. `group`: the store's name and the
-    topic's, unless given. `clock`: microseconds since 1970 UTC.
+    topic's, unless given. `refill`: the lake, from which a store that is new, came back empty or was away for too long
+    gets what the log has no more. `clock`: microseconds since 1970 UTC.
     """
 
     def __init__(  # noqa: PLR0913 the parts of a worker, each named by its caller
@@ -51,12 +58,15 @@ class Writer:
         size: int,
         wait: float,
         group: str | None = None,
+        refill: Refill | None = None,
         clock: Callable[[], int] = now,
     ) -> None:
         self.state = WorkerState(store.name, topic, group or f"{store.name}.{topic}")
         self._topic = topic
         self._log = log
         self._bounds = (batch, size, wait)
+        self._refill = refill
+        self._gaps: set[int] = set()  # partitions that begin below what the log keeps, with what the lake has of them
         self._membership = Membership(log, self.state, self, Backoff(config.retry_first, config.retry_most))
         quarantine = Quarantine(log, store.name, clock)
         self._delivery = Delivery(store, topic, quarantine, self._membership, config, metrics)
@@ -89,7 +99,12 @@ class Writer:
         for at in partitions:
             number = at.partition
             applied, commit = ledger.get(number), commits.get(number)
+            first = ends[number].first
             starts[at] = await start_of(self._log, self._topic, number, applied, commit, ends[number])
+            self._gaps.discard(number)
+            if self._refill is not None and first > 0 and (applied is None or starts[at] < first):
+                self._gaps.add(number)
+                starts[at] = first
             self._delivery.applied.pop(number, None)
             if applied is not None:
                 self._delivery.applied[number] = applied
@@ -104,6 +119,7 @@ class Writer:
         """Let a write end, at most so long, and drop what is not written; see `headwater.log.Hooks`."""
         gone = {at.partition for at in partitions}
         self._revoked |= gone
+        self._gaps -= gone
         if self._hand is not None:
             await self._hand.release(gone, REVOKE_TIME)
         for number in gone:
@@ -114,20 +130,47 @@ class Writer:
     async def _work(self, subscription: Subscription, stop: asyncio.Event) -> None:
         for memory in (self._done, self._lag.positions, self._delivery.applied):
             memory.clear()
+        self._gaps.clear()
         settled = True
         while settled and not stop.is_set():
-            entries = await unless_stopped(stop, subscription.batch(*self._bounds))
+            entries = await unless_stopped(stop, subscription.batch(*self._bounds)) or ()
             self._membership.well()
             if entries and self._revoked:  # it was, between taking the batch and seeing it
                 entries = [entry for entry in entries if entry.partition not in self._revoked]
-            if entries:
+            if self._gaps:
+                settled = await self._fill(subscription, stop)
+                entries = [entry for entry in entries if entry.partition not in self._revoked]
+            if entries and settled:
                 settled = await self._deliver(subscription, entries, stop)
             if not entries or asyncio.get_running_loop().time() >= self._commit_at:
                 await self._commit(subscription)
         await self._commit(subscription)
 
-    async def _deliver(self, subscription: Subscription, entries: Sequence[Entry], stop: asyncio.Event) -> bool:
-        """Give the batch to the store; False if it could not be settled and the worker has to end."""
+    async def _fill(self, subscription: Subscription, stop: asyncio.Event) -> bool:
+        """Give the store what only the lake has; False if that could not be ended and the worker has to."""
+        while self._gaps and self._refill is not None:
+            number = min(self._gaps)
+            above = self._delivery.applied.get(number, -1)
+            logger.info(
+                "filled from the lake", worker=self.state.name, topic=self._topic, partition=number, above=above
+            )
+            async with aclosing(self._refill(self._topic, number, above)) as batches:
+                async for records in batches:
+                    if number not in self._gaps:  # revoked meanwhile
+                        break
+                    if stop.is_set() or not await self._deliver(subscription, entries_of(records), stop, filling=True):
+                        return False
+                    await subscription.rest(0)
+            self._gaps.discard(number)
+        return True
+
+    async def _deliver(
+        self, subscription: Subscription, entries: Sequence[Entry], stop: asyncio.Event, *, filling: bool = False
+    ) -> bool:
+        """Give the batch to the store; False if it could not be settled and the worker has to end.
+
+        `filling`: these are not from the log, and nothing is to be committed.
+        """
         self._hand = hand = Hand(entries)
         settled = False
         try:
@@ -141,7 +184,7 @@ class Writer:
             self._hand = None
             self._owed += hand.open + hand.dropped
             self.state.waiting = self._owed
-        if settled:
+        if settled and not filling:
             self._done |= hand.last
             self._lag.positions.update({at: entry.offset + 1 for at, entry in self._done.items()})
         return settled

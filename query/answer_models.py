@@ -52,6 +52,18 @@ class LatestAnswer(BaseModel):
     )
 
 
+class NearAnswer(LatestAnswer):
+    """A device, and how far it is."""
+
+    distance: float = Field(description="Metres, by the great circle.", examples=[120.5])
+
+
+class NearPage(BaseModel):
+    """Devices near a place, nearest first."""
+
+    items: list[NearAnswer]
+
+
 class DevicePage(BaseModel):
     """Devices by name."""
 
@@ -83,8 +95,8 @@ class DeviceAnswer(BaseModel):
     fields: list[FieldAnswer]
 
 
-class HistoryItem(BaseModel):
-    """One message, and where it stands on the log."""
+class RowItem(BaseModel):
+    """One message, as the reports keep it for a day."""
 
     device: str = Field(examples=["7"])
     id: str = Field(description="Unique within the device.", examples=["5f0c3a9be2d14477"])
@@ -99,6 +111,11 @@ class HistoryItem(BaseModel):
     position: Place | None
     heard_by: list[HeardBy]
     via: str | None
+
+
+class HistoryItem(RowItem):
+    """One message, and where it stands on the log."""
+
     partition: int
     offset: int
 
@@ -107,6 +124,33 @@ class HistoryPage(BaseModel):
     """Messages of a device."""
 
     items: list[HistoryItem]
+    next: str | None = Field(description="Give it as `cursor` for those behind; null if there are none.")
+
+
+class RowPage(BaseModel):
+    """Messages of the last day, oldest first; each once, a second or so after it came."""
+
+    items: list[RowItem]
+    next: str | None = Field(description="Give it as `cursor` for those behind; null if there are none.")
+
+
+class RollupItem(BaseModel):
+    """One field of one device over one period."""
+
+    device: str = Field(examples=["7"])
+    field: str = Field(examples=["voltage"])
+    start: str = Field(description="Of the period, UTC, by the messages' `time`.", examples=[_WHEN])
+    count: int = Field(examples=[60])
+    sum: str = Field(description="Exact, as a decimal.", examples=["38820"])
+    min: float = Field(examples=[640])
+    max: float = Field(examples=[655])
+    last: float = Field(description="By time.", examples=[647])
+
+
+class RollupPage(BaseModel):
+    """Rollups by start, device and field; a message is in them a second or so after it came."""
+
+    items: list[RollupItem]
     next: str | None = Field(description="Give it as `cursor` for those behind; null if there are none.")
 
 

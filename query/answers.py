@@ -10,7 +10,7 @@ from typing import Any
 from headwater.config import FieldModel
 from headwater.message import Candidate, Heard, Message, Position, RejectedMessage
 from headwater.times import rfc3339
-from storage.contract import LakeRow, LiveDevice, LiveValue
+from storage.contract import LakeRow, LiveDevice, LiveValue, Rollup
 
 Json = dict[str, Any]
 _SHOWN = 1024
@@ -92,6 +92,25 @@ def message(said: Message, partition: int, offset: int) -> Json:
         "via": said.via or None,
         "partition": partition,
         "offset": offset,
+    }
+
+
+def row(said: Message) -> Json:
+    """A `RowItem`: as a `HistoryItem`, without where it stands on the log."""
+    return {name: value for name, value in message(said, 0, 0).items() if name not in {"partition", "offset"}}
+
+
+def rollup(one: Rollup) -> Json:
+    """A `RollupItem`. The sum is exact, so it is text."""
+    return {
+        "device": one.device,
+        "field": one.field,
+        "start": rfc3339(one.start),
+        "count": one.count,
+        "sum": format(one.sum, "f"),
+        "min": one.min,
+        "max": one.max,
+        "last": one.last,
     }
 
 
