@@ -9,7 +9,7 @@ Write `VALUES (` with the blank in `executemany`: without it aiomysql sends row 
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -24,6 +24,8 @@ _MISSING = {1046, 1049, 1146}
 """The session's database, a database, a table is not there: the server came back empty."""
 _OF_THE_DATA = {1264, 1366, 1367, 1406, 1690}
 """Out of range, wrong text, wrong number, too long, overflow: what the driver does not count as `DataError`."""
+
+_STATEMENT_SIZE = 500_000
 
 
 class Cursor(Protocol):
@@ -200,6 +202,29 @@ class MySql:
             _throw_away(connection)
             raise
         return connection
+
+
+def quoted(text: str) -> str:
+    """A text as it stands in a statement. Right in our sessions only: backslashes escape, the text is UTF-8."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\0")
+    return f"'{escaped}'"
+
+
+async def send_all(cursor: Cursor, head: str, parts: Iterable[str], tail: str) -> None:
+    """`head`, parts separated by commas, `tail`; in statements of about half a megabyte. No parts, no statement.
+
+    What `executemany` does, for those who write the values themselves because they are many: half the CPU.
+    """
+    some: list[str] = []
+    size = 0
+    for part in parts:
+        some.append(part)
+        size += len(part)
+        if size > _STATEMENT_SIZE:
+            await cursor.execute(f"{head}{','.join(some)}{tail}")
+            some, size = [], 0
+    if some:
+        await cursor.execute(f"{head}{','.join(some)}{tail}")
 
 
 class _TablesMissing(Unavailable):

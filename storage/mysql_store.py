@@ -16,7 +16,7 @@ from headwater.errors import PartialWrite, Unavailable
 from headwater.failpoints import passing
 from headwater.message import Message, encode
 from storage.contract import Period, Record
-from storage.mysql_connection import Cursor, MySql, open_mysql
+from storage.mysql_connection import Cursor, MySql, open_mysql, quoted, send_all
 from storage.mysql_partitions import drop, extend
 from storage.mysql_report_reader import MySqlReportReader
 from storage.report_rollups import LENGTHS, PLACES, Kept, Key, Part, add, digits, fold, plain, split, take, widened
@@ -47,11 +47,10 @@ _HELD = "SELECT position FROM report_ledger WHERE log_id = %s AND topic = %s AND
 _MOVE = """
 INSERT INTO report_ledger (log_id, topic, part, position) VALUES (%s, %s, %s, %s)
 ON DUPLICATE KEY UPDATE position = VALUES(position)"""
-_PUT_ROW = "INSERT INTO report_row (device, id, received, time, body) VALUES (%s, %s, %s, %s, %s)"
+_PUT_ROWS = "INSERT INTO report_row (device, id, received, time, body) VALUES "
+_ADD = "INSERT INTO {table} (start, device, field, n, total, low, high, newest, newest_key) VALUES "
 # Assigned from left to right: `newest_key` last, since `newest` asks for the old one.
-_PUT = """
-INSERT INTO {table} (start, device, field, n, total, low, high, newest, newest_key)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+_ADDED = """
 ON DUPLICATE KEY UPDATE n = n + VALUES(n), total = total + VALUES(total), low = LEAST(low, VALUES(low)),
     high = GREATEST(high, VALUES(high)), newest = IF(VALUES(newest_key) > newest_key, VALUES(newest), newest),
     newest_key = GREATEST(newest_key, VALUES(newest_key))"""
@@ -100,7 +99,7 @@ class MySqlReports(MySqlReportReader):
         applied = await self._hold(cursor, sorted({(record.topic, record.partition) for record in batch}))
         messages, refused, ledger = take(batch, applied)
         counted, rows = split(messages, await _there(cursor, messages), kept)
-        await cursor.executemany(_PUT_ROW, [(m.device, m.id, m.received, m.time, encode(m).decode()) for m in rows])
+        await send_all(cursor, _PUT_ROWS, map(_row, rows), "")
         minutes = fold(counted)
         for period, length in LENGTHS.items():
             await _add(cursor, period, minutes if period == "minute" else widened(minutes, length))
@@ -124,21 +123,34 @@ async def _there(cursor: Cursor, messages: Sequence[Message]) -> set[tuple[str, 
     names = sorted({(message.device, message.id) for message in messages})
     there: set[tuple[str, str]] = set()
     for start in range(0, len(names), _LOOKED_UP):
-        some = names[start : start + _LOOKED_UP]
-        marks = ",".join(["(%s,%s)"] * len(some))
-        query = f"SELECT device, id FROM report_row WHERE (device, id) IN ({marks})"  # noqa: S608
-        await cursor.execute(query, [part for name in some for part in name])
+        some = [f"({quoted(device)},{quoted(name)})" for device, name in names[start : start + _LOOKED_UP]]
+        await send_all(cursor, "SELECT device, id FROM report_row WHERE (device, id) IN (", some, ")")
         there.update((device.decode(), name.decode()) for device, name in await cursor.fetchall())
     return there
+
+
+def _row(message: Message) -> str:
+    named = f"({quoted(message.device)},{quoted(message.id)}"
+    return f"{named},{message.received},{message.time},{quoted(encode(message).decode())})"
+
+
+def _line(key: Key, part: Part) -> str:
+    start, device, field = key
+    named = f"({start},{quoted(device)},{quoted(field)},{part.count},'{digits(part.total)}'"
+    values = f"{_double(part.low)},{_double(part.high)},{_double(part.newest)}"
+    return f"{named},{values},{quoted(part.newest_key)})"
+
+
+def _double(value: float) -> str:
+    """With an exponent: without one it would be a decimal number first."""
+    text = repr(value)
+    return text if "e" in text else text + "e0"
 
 
 async def _add(cursor: Cursor, period: Period, parts: Mapping[Key, Part]) -> None:
     """Add to the rollups, in the order of their keys, so that writers of different partitions don't entangle."""
     table, keys = f"report_{period}", sorted(parts)
-    lines = [
-        (*key, p.count, digits(p.total), p.low, p.high, p.newest, p.newest_key) for key in keys for p in [parts[key]]
-    ]
-    await cursor.executemany(_PUT.format(table=table), lines)
+    await send_all(cursor, _ADD.format(table=table), (_line(key, parts[key]) for key in keys), _ADDED)
     for key in keys:
         if rest := parts[key].rest:
             await _add_rest(cursor, table, key, rest)
