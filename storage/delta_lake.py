@@ -96,6 +96,10 @@ class DeltaLake(DeltaLakeReader):
         ledger = found.ledger(self.log_id, log.table.topic)
         known, self._known[name] = self._known.get(name, {}), ledger
         if any(ledger.get(partition, -1) < position for partition, position in known.items()):
+            for other in OF_TOPIC[
+                log.table.topic
+            ]:  # whoever hears of it begins from the ledger, which is of all of them
+                self._known.pop(other.name, None)
             raise Stale(f"the lake's table {name} was replaced by one that has less")
         return found
 

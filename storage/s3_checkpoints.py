@@ -116,7 +116,7 @@ class S3Checkpoints:
 
 
 async def _put(store: S3Store, path: str, data: bytes, expected: str) -> str:
-    mode: PutMode = {"e_tag": expected, "version": None} if expected else "create"
+    mode: PutMode = {"e_tag": expected} if expected else "create"
     done = await obstore.put_async(store, path, data, mode=mode, use_multipart=False)
     return done["e_tag"] or ""
 

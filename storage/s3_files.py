@@ -62,7 +62,8 @@ class S3Files:
 
     def put(self, path: str, data: memoryview | bytes) -> None:
         """See `LakeFiles`."""
-        self._putting(lambda: obstore.put(self._store, path, data, chunk_size=_PIECE))
+        unsigned = memoryview(data).cast("B")
+        self._putting(lambda: obstore.put(self._store, path, unsigned, chunk_size=_PIECE))
 
     def put_new(self, path: str, data: bytes) -> None:
         """See `LakeFiles`. An attempt that nobody answered may have put it: so what is there is compared with ours."""
@@ -154,7 +155,7 @@ class _Ranges:
 
     closed = False
 
-    def __init__(self, reader: obstore.ReadableFile) -> None:
+    def __init__(self, reader: "obstore.ReadableFile") -> None:
         self._reader = reader
 
     def read(self, size: int = -1) -> bytes:

@@ -4,32 +4,31 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headwater.errors import Stale
 from storage.contract import Checkpoint, Checkpoints
+from storage.s3_checkpoints import open_s3_checkpoints
 from storage.sqlite_checkpoints import open_checkpoints
+from tests.storage.s3_kit import s3_of
 
 Open = Callable[[], AbstractAsyncContextManager[Checkpoints]]
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "s3"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     """Opens the same checkpoints again and again, also at the same time."""
-
-    @asynccontextmanager
-    async def sqlite() -> AsyncGenerator[Checkpoints, None]:
-        async with open_checkpoints(tmp_path / "checkpoints.sqlite") as checkpoints:
-            yield checkpoints
-
-    return {"sqlite": sqlite}[request.param]
+    if request.param == "s3":
+        config = s3_of(request.getfixturevalue("minio_server"))
+        return lambda: open_s3_checkpoints(config)
+    return lambda: open_checkpoints(tmp_path / "checkpoints.sqlite")
 
 
 def checkpoint(next_offset: int, state: bytes = b"\x00state\xff") -> Checkpoint:
@@ -84,15 +83,15 @@ async def test_of_many_at_once_one_wins(opened: Open) -> None:
         assert await one.load(0) == (checkpoint(winners[0]), results[winners[0]])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(st.sampled_from(["load", "save"]), st.integers(0, 2), st.integers(0, 1)), max_size=20))
 async def test_only_the_owner_that_has_seen_the_newest_can_replace_it(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]
+    opened: Open, steps: list[tuple[str, int, int]]
 ) -> None:
     """A model: three owners, each holding the version it last saw, against one dictionary."""
-    newest: dict[int, tuple[Checkpoint | None, str]] = {0: (None, ""), 1: (None, "")}
-    held = {(owner, partition): "" for owner in range(3) for partition in range(2)}
-    async with open_checkpoints(tmp_path_factory.mktemp("c") / "c.sqlite") as checkpoints:
+    async with opened() as checkpoints:
+        newest = {partition: await checkpoints.load(partition) for partition in range(2)}
+        held = {(owner, partition): newest[partition][1] for owner in range(3) for partition in range(2)}
         for number, (what, owner, partition) in enumerate(steps):
             if what == "load":
                 assert await checkpoints.load(partition) == newest[partition]
@@ -115,7 +114,9 @@ async def test_a_reported_version_is_there_after_kill_9(tmp_path: Path) -> None:
 import asyncio
 from pathlib import Path
 from storage.contract import Checkpoint
+from storage.s3_checkpoints import open_s3_checkpoints
 from storage.sqlite_checkpoints import open_checkpoints
+from tests.storage.s3_kit import s3_of
 async def main():
     async with open_checkpoints(Path({str(path)!r})) as checkpoints:
         version = ""
