@@ -30,7 +30,10 @@ FETCH_SIZE = 2**20
 FETCH_WAIT = 30
 """Milliseconds that a broker may keep a fetch open: a partition that was just taken waits for it to end."""
 
+_STARTING = 2.5
+
 KafkaError: type[Exception] = kafka_errors.KafkaError
+Stopped: type[Exception] = kafka_errors.ConsumerStoppedError
 OutOfRange: type[Exception] = kafka_errors.OffsetOutOfRangeError
 GroupLost: tuple[type[Exception], ...] = (
     kafka_errors.CommitFailedError,
@@ -208,11 +211,23 @@ def our_errors(what: str) -> Generator[None, None, None]:
         yield
     except GroupLost as error:
         raise Stale(f"{what}: the group has gone on without this member ({type(error).__name__})") from error
-    except (KafkaError, TimeoutError, OSError) as error:
+    except (KafkaError, Stopped, TimeoutError, OSError) as error:
         raise Unavailable(f"{what}: {error or type(error).__name__}") from error
     except (AttributeError, AssertionError) as error:
         # aiokafka's, where a connection or the cluster's metadata goes away under a call
         raise Unavailable(f"{what}: the connection was lost ({error})") from error
+
+
+async def start(client: "Producer | Consumer | Admin", seconds: float) -> None:
+    """Start it; each of its requests takes `seconds` at most. Raises `Unavailable` where no broker answers in time.
+
+    Its own time-outs end it, the bound is for what they miss: cut short in the middle it would leave a connection open.
+    """
+    try:
+        await within(_STARTING * seconds, client.start(), "kafka")
+    except BaseException:
+        await drop(client)
+        raise
 
 
 async def within(seconds: float, call: Awaitable[T], what: str) -> T:
@@ -225,8 +240,8 @@ async def within(seconds: float, call: Awaitable[T], what: str) -> T:
 @asynccontextmanager
 async def started(client: Producer | Consumer | Admin, seconds: float) -> AsyncGenerator[None, None]:
     """Start the client; stop it at the end. Raises `Unavailable` where no broker answers in time."""
+    await start(client, seconds)
     try:
-        await within(seconds, client.start(), "kafka")
         yield
     finally:
         await stop(client)
@@ -265,6 +280,10 @@ async def drop(client: Producer | Consumer | Admin) -> None:
         task.cancel()
     if live:
         await asyncio.wait(live, timeout=1)
+    with suppress(Exception):  # a connection that was just being made
+        async with asyncio.timeout(1):
+            await (inner._client if hasattr(inner, "_client") else inner.client).close()
+    await asyncio.sleep(0)
     for task in live:
         if task.done() and not task.cancelled():
             task.exception()  # it has been told enough
@@ -290,8 +309,14 @@ class Membership:
         """Done when a fetch has brought something, or has failed; cancel it when it is no longer needed."""
         return self._consumer._fetcher._create_fetch_waiter()
 
+    @property
+    def broken(self) -> bool:
+        """True if its work in the background has ended for good: aiokafka's does when two of its tasks collide."""
+        coordinator = self._consumer._coordinator
+        return coordinator is None or coordinator._coordination_task.done()
+
     def check(self) -> None:
-        """Raises what went wrong in the background: authorization, mostly."""
+        """Raises what went wrong in the background: authorization, mostly. Only while it is not broken."""
         self._consumer._coordinator.check_errors()
 
     async def commit(self, generation: int, offsets: Mapping[TopicPartition, Offset]) -> None:

@@ -17,7 +17,7 @@ from headwater.config import Kafka
 from headwater.errors import LogError, Unavailable
 from headwater.log import NewEntry, Offset, Partition
 from headwater.times import now
-from storage.kafka_client import Batch, Delivered, Producer, drop, new_producer, stop, within
+from storage.kafka_client import Batch, Delivered, Producer, drop, new_producer, start, stop, within
 
 _WAITING_ENTRIES = 100_000
 _WAITING_SIZE = 128 * 2**20
@@ -74,14 +74,10 @@ class Producers:
 
     async def _start(self) -> Producer:
         producer = new_producer(self._config)
+        await start(producer, self._config.request_time)
         try:
-            async with asyncio.timeout(self._config.request_time):
-                await within(self._config.request_time, producer.start(), "kafka")
-                for topic in self._topics:  # `send_batch` needs their metadata
-                    await within(self._config.request_time, producer.partitions_for(topic), f"kafka: topic {topic}")
-        except TimeoutError:
-            await drop(producer)
-            raise Unavailable("kafka: no answer in time") from None
+            for topic in self._topics:  # `send_batch` needs their metadata
+                await within(self._config.request_time, producer.partitions_for(topic), f"kafka: topic {topic}")
         except BaseException:
             await drop(producer)
             raise

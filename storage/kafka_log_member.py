@@ -25,9 +25,11 @@ from storage.kafka_client import (
     OutOfRange,
     Record,
     as_listener,
+    drop,
     new_consumer,
     our_errors,
     partition_of,
+    start,
     stop,
     within,
 )
@@ -48,10 +50,12 @@ _SHORTEST_SESSION = 6.0  # brokers take no shorter one, unless configured
 class Member:
     """A `Subscription` of one group. `prefix` is in front of the topics' names, and cut off what is handed out."""
 
-    def __init__(self, config: Kafka, consumer: Consumer, group: str, hooks: Hooks | None) -> None:
+    def __init__(self, config: Kafka, topics: Sequence[str], group: str, hooks: Hooks | None, session: float) -> None:
         self._config = config
-        self._consumer = consumer
-        self._place = Membership(consumer)
+        self._topics = topics
+        self._session = session
+        self._consumer = self._new_consumer(group)
+        self._place = Membership(self._consumer)
         self._name = group
         self._hooks = hooks
         self._skip = len(config.prefix)
@@ -73,6 +77,7 @@ class Member:
         """See `headwater.log.Subscription`."""
         self._revoked = False
         self._hand = {}
+        await self._healthy()
         try:
             await self._fill(max(1, records), max(1, size), wait)
             return [entry for part in self._hand.values() for entry in part]
@@ -85,7 +90,7 @@ class Member:
 
     async def commit(self, entries: Sequence[Entry]) -> None:
         """See `headwater.log.Subscription`."""
-        self._check()
+        self._check_open()
         positions: dict[TopicPartition, Offset] = {}
         for topic, partition, offset, *_ in entries:
             at = TopicPartition(topic, partition)
@@ -106,23 +111,33 @@ class Member:
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         try:
-            with self._place.alive():
-                while not self._revoked and (left := until - loop.time()) > 0:
-                    self._check()
-                    self._changed.clear()
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self._changed.wait(), left)
+            while not self._revoked and (left := until - loop.time()) > 0:
+                await self._healthy()
+                self._changed.clear()
+                with self._place.alive(), suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), min(left, IDLE))
         finally:
             self._revoked = False
-        self._check()
+        self._check_open()
+
+    async def start(self) -> None:
+        """Join the group. Raises `Unavailable`."""
+        await start(self._consumer, self._config.request_time)
+        topics = [self._config.prefix + topic for topic in self._topics]
+        self._consumer.subscribe(topics, listener=as_listener(self))
+
+    async def leave(self) -> None:
+        """Leave the group for good."""
+        self.close(Stale(f"group {self._name}: this member has left"))
+        await stop(self._consumer)
 
     async def on_partitions_revoked(self, _: Iterable[TopicPartition], /) -> None:
         """From aiokafka, before the group is joined again: nothing of these is handed out from now on."""
+        self._revoked = self._revoked or bool(self._granted)
         self._granted, self._begun = [], False
         self._left_over.clear()
         self._hand.clear()
         self._turns.clear()
-        self._revoked = True
         self._changed.set()
         if self._beginning is not None:
             self._beginning.cancel()
@@ -158,9 +173,36 @@ class Member:
         if self._beginning is not None:
             self._beginning.cancel()
 
-    def _check(self) -> None:
+    def _new_consumer(self, group: str) -> Consumer:
+        lost = int(max(_SHORTEST_SESSION, self._session) * 1000)
+        return new_consumer(
+            self._config,
+            group_id=self._config.prefix + group,
+            session_timeout_ms=lost,
+            rebalance_timeout_ms=lost,
+            max_poll_interval_ms=max(1, int(self._session * 1000)),
+            heartbeat_interval_ms=int(HEARTBEAT * 1000),
+        )
+
+    async def _healthy(self) -> None:
+        """Join again, as a new member, if this one is broken. Raises `Unavailable`."""
+        self._check_open()
+        if self._place.broken:
+            await self.on_partitions_revoked(())
+            await drop(self._consumer)
+            self._consumer = self._new_consumer(self._name)
+            self._place = Membership(self._consumer)
+            self._generation = -1
+            await self.start()
+
+    def _check_open(self) -> None:
         if self._closed is not None:
             raise self._closed
+
+    def _check(self) -> None:
+        self._check_open()
+        if self._place.broken:
+            raise Unavailable(f"group {self._name}: the membership ended; the next call joins again")
         with our_errors(f"group {self._name}"):
             self._place.check()
 
@@ -198,13 +240,13 @@ class Member:
             first = await within(time, self._consumer.beginning_offsets(granted), what)
             after = await within(time, self._consumer.end_offsets(granted), what)
             for at, our in zip(granted, ours, strict=True):
-                start = starts.get(our, known.get(at, first[at]))
-                if not first[at] <= start <= after[at]:
+                begin = starts.get(our, known.get(at, first[at]))
+                if not first[at] <= begin <= after[at]:
                     self._announced = []
                     raise OffsetOutOfRange(
-                        f"{our.topic}/{our.partition}: {start} is not between {first[at]} and {after[at]}"
+                        f"{our.topic}/{our.partition}: {begin} is not between {first[at]} and {after[at]}"
                     )
-                self._consumer.seek(at, start)
+                self._consumer.seek(at, begin)
             self._consumer.resume(*granted)
             self._commits = {self._ours(at): offset for at, offset in known.items()}
         self._owned = set(ours)
@@ -337,20 +379,9 @@ async def joined(
     config: Kafka, topics: Sequence[str], group: str, hooks: Hooks | None, session: float
 ) -> AsyncGenerator[Member, None]:
     """Be a member of the group within the block. Raises `Unavailable`."""
-    lost = int(max(_SHORTEST_SESSION, session) * 1000)
-    consumer = new_consumer(
-        config,
-        group_id=config.prefix + group,
-        session_timeout_ms=lost,
-        rebalance_timeout_ms=lost,
-        max_poll_interval_ms=max(1, int(session * 1000)),
-        heartbeat_interval_ms=int(HEARTBEAT * 1000),
-    )
-    member = Member(config, consumer, group, hooks)
+    member = Member(config, topics, group, hooks, session)
     try:
-        await within(config.request_time, consumer.start(), "kafka")
-        consumer.subscribe([config.prefix + topic for topic in topics], listener=as_listener(member))
+        await member.start()
         yield member
     finally:
-        member.close(Stale(f"group {group}: this member has left"))
-        await stop(consumer)
+        await member.leave()

@@ -12,6 +12,7 @@ from headwater.config import Kafka
 from headwater.errors import OffsetOutOfRange, Unavailable
 from headwater.log import Entry, Offset, Offsets, Partition
 from storage.kafka_client import Consumer, OutOfRange, drop, new_consumer, our_errors, partition_of, stop, within
+from storage.kafka_client import start as start_client
 from storage.kafka_log_member import entries_of
 
 _KEPT = 2
@@ -119,11 +120,7 @@ class Reader:
 
     async def _start(self) -> Consumer:
         consumer = new_consumer(self._config)
-        try:
-            await within(self._config.request_time, consumer.start(), "kafka")
-        except BaseException:
-            await drop(consumer)
-            raise
+        await start_client(consumer, self._config.request_time)
         return consumer
 
     def _check(self) -> None:
