@@ -41,16 +41,18 @@ class MySqlRegistry(TablesRegistry):
         self._born = born
         self._lease = round(lease * 1e6)
         self._me = secrets.token_hex(8)
+        self._ours = False
         self._in_doubt: set[bytes] = set()
         """Keys that this process may have sent, or may still send, after another one had sent something newer."""
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[bool, None]:
         """See `storage.outbox.Outbox`."""
-        ours = await self._waits() and await self._write(self._take)
+        self._ours = ours = await self._waits() and await self._write(self._take)
         try:
             yield ours
         finally:
+            self._ours = False
             if ours:
                 with suppress(Unavailable):  # then it ends by itself
                     await self._write(self._leave)
@@ -58,7 +60,8 @@ class MySqlRegistry(TablesRegistry):
     async def pending(self, limit: int) -> Sequence[Outgoing]:
         """The oldest changes that are not known to be on the log."""
         found = await super().pending(limit)
-        self._in_doubt.update(outgoing.key for outgoing in found)
+        if self._ours:
+            self._in_doubt.update(outgoing.key for outgoing in found)
         return found
 
     async def sent(self, number: int) -> None:
@@ -141,7 +144,9 @@ async def _run(cursor: Cursor, steps: Steps[T]) -> T:
     try:
         query, values = next(steps)
         while True:
-            await cursor.execute(query.replace("?", "%s"), tuple(values))
+            # aiomysql fails on bytes; ours are UTF-8, and a text in a binary column is its UTF-8.
+            texts = [value.decode() if isinstance(value, bytes) else value for value in values]
+            await cursor.execute(query.replace("?", "%s"), texts)
             query, values = steps.send(cast("tables.Rows", await cursor.fetchall()))
     except StopIteration as end:
         return end.value

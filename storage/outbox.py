@@ -67,6 +67,9 @@ async def settle(registry: Outbox, log: Log) -> None:
                 on_log[key] = max(version, on_log.get(key, 0))
     await registry.send_missing(on_log)
     await drain_outbox(registry, log)
+    while await registry.pending(1):  # another process has its turn, or died in it
+        await asyncio.sleep(_FIRST_PAUSE)
+        await drain_outbox(registry, log)
 
 
 async def drain_outbox(registry: Outbox, log: Log) -> int:

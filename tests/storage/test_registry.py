@@ -33,17 +33,29 @@ from headwater.registry import (
     version_of,
 )
 from storage.outbox import drain_outbox, run_outbox, settle
+from storage.registry_in_tables import TablesRegistry
 from storage.registry_tables import Outgoing
-from storage.sqlite_registry import SqliteRegistry, open_registry
 from tests.core.registry_kit import PARTITIONS, a_log, a_registry, controls, sent
+from tests.services.server import Server
+from tests.storage.registry_home import FileHome, Home, MariaHome, lost
 
 ROOT = Path(__file__).parents[2]
 RULES = b'{"pump":{"change":0.5}}'
 
 
+@pytest.fixture(params=["sqlite", "mariadb"])
+def home(tmp_path: Path, request: pytest.FixtureRequest) -> Home:
+    return FileHome(tmp_path) if request.param == "sqlite" else MariaHome(_server(request).port)
+
+
+def _server(request: pytest.FixtureRequest) -> Server:
+    server: Server = request.getfixturevalue("mariadb_server")
+    return server
+
+
 @pytest.fixture
-async def registry(tmp_path: Path) -> AsyncGenerator[SqliteRegistry, None]:
-    async with a_registry(tmp_path) as registry:
+async def registry(home: Home) -> AsyncGenerator[TablesRegistry, None]:
+    async with home.open() as registry:
         yield registry
 
 
@@ -53,20 +65,14 @@ async def log(tmp_path: Path) -> AsyncGenerator[Log, None]:
         yield log
 
 
-def lost(path: Path) -> None:
-    """Somebody removes the file."""
-    for file in path.parent.glob(path.name + "*"):
-        file.unlink()
-
-
-async def audited(registry: SqliteRegistry) -> list[tuple[str, str, str, str, int, int]]:
+async def audited(registry: TablesRegistry) -> list[tuple[str, str, str, str, int, int]]:
     return [(e.actor, e.kind, e.name, e.action, e.before, e.after) async for e in registry.audit_trail()]
 
 
 # Tables and versions
 
 
-async def test_it_is_a_registry(registry: SqliteRegistry):
+async def test_it_is_a_registry(registry: TablesRegistry):
     kept: Registry = registry
     assert await kept.devices() == []
     assert await kept.keys() == []
@@ -74,20 +80,20 @@ async def test_it_is_a_registry(registry: SqliteRegistry):
     assert await kept.key("ops") is None
 
 
-async def test_what_was_put_is_there_after_the_file_was_closed(tmp_path: Path):
-    async with open_registry(tmp_path / "r.sqlite", clock=lambda: 77) as registry:
+async def test_what_was_put_is_there_after_it_was_closed(home: Home):
+    async with home.open(77) as registry:
         device = await registry.put_device(Device("gw", "d", "gateway", ("tag-*", "b", "b"), disabled=True))
         key = await registry.put_key(ApiKey("ops", "e", ("admin", "read")))
     assert device == Device("gw", "d", "gateway", ("b", "tag-*"), disabled=True, version=1, changed=77)
     assert key == ApiKey("ops", "e", ("admin", "read"), version=1, changed=77)
-    async with open_registry(tmp_path / "r.sqlite") as registry:
+    async with home.open() as registry:
         assert await registry.device("gw") == device
         assert await registry.devices() == [device]
         assert await registry.key("ops") == key
         assert await registry.keys() == [key]
 
 
-async def test_devices_come_by_name_page_by_page_without_the_removed_ones(registry: SqliteRegistry):
+async def test_devices_come_by_name_page_by_page_without_the_removed_ones(registry: TablesRegistry):
     for name in ("b", "a", "d", "c", "e"):
         await registry.put_device(Device(name))
     await registry.put_device(Device("c", removed=True))
@@ -97,7 +103,7 @@ async def test_devices_come_by_name_page_by_page_without_the_removed_ones(regist
     assert await registry.device("c") is None
 
 
-async def test_each_change_has_the_next_version_and_what_changes_nothing_has_none(registry: SqliteRegistry):
+async def test_each_change_has_the_next_version_and_what_changes_nothing_has_none(registry: TablesRegistry):
     one = await registry.put_device(Device("pump-7"))
     two = await registry.put_device(msgspec.structs.replace(one, model="pump"))
     assert (one.version, two.version) == (1, 2)
@@ -106,7 +112,7 @@ async def test_each_change_has_the_next_version_and_what_changes_nothing_has_non
     assert len(await audited(registry)) == 2
 
 
-async def test_a_change_of_another_version_than_expected_is_stale(registry: SqliteRegistry):
+async def test_a_change_of_another_version_than_expected_is_stale(registry: TablesRegistry):
     with pytest.raises(Stale):
         await registry.put_device(Device("pump-7"), 1)
     await registry.put_device(Device("pump-7"), 0)
@@ -121,7 +127,7 @@ async def test_a_change_of_another_version_than_expected_is_stale(registry: Sqli
     assert (await registry.device("pump-7") or Device("")).model == "pump"
 
 
-async def test_of_many_who_change_the_same_version_one_wins(registry: SqliteRegistry):
+async def test_of_many_who_change_the_same_version_one_wins(registry: TablesRegistry):
     await registry.put_device(Device("pump-7"))
     tries = [registry.put_device(Device("pump-7", model=f"m{n}"), 1) for n in range(20)]
     results = await asyncio.gather(*tries, return_exceptions=True)
@@ -129,13 +135,13 @@ async def test_of_many_who_change_the_same_version_one_wins(registry: SqliteRegi
     assert sum(isinstance(result, Stale) for result in results) == 19
 
 
-async def test_a_removed_name_can_come_back_and_counts_on(registry: SqliteRegistry):
+async def test_a_removed_name_can_come_back_and_counts_on(registry: TablesRegistry):
     await registry.put_device(Device("pump-7", "old"), 0)
     await registry.put_device(Device("pump-7", removed=True), 1)
     assert (await registry.put_device(Device("pump-7", "new"), 0)).version == 3
 
 
-async def test_a_device_and_a_key_cannot_have_the_same_name(registry: SqliteRegistry):
+async def test_a_device_and_a_key_cannot_have_the_same_name(registry: TablesRegistry):
     await registry.put_device(Device("a"))
     await registry.put_key(ApiKey("b", "d", ()))
     with pytest.raises(Stale, match="a device is called 'a'"):
@@ -147,7 +153,7 @@ async def test_a_device_and_a_key_cannot_have_the_same_name(registry: SqliteRegi
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "+", "#", "devices/+/x", ".a", "a b", "a" * 129, "ä", "a\n", "anonymous"])
-async def test_names_with_wildcards_or_slashes_are_refused(registry: SqliteRegistry, name: str):
+async def test_names_with_wildcards_or_slashes_are_refused(registry: TablesRegistry, name: str):
     with pytest.raises(Rejected):
         await registry.put_device(Device(name))
     with pytest.raises(Rejected):
@@ -158,7 +164,7 @@ async def test_names_with_wildcards_or_slashes_are_refused(registry: SqliteRegis
     assert await audited(registry) == []
 
 
-async def test_the_audit_trail_says_who_changed_what_and_no_secret(registry: SqliteRegistry):
+async def test_the_audit_trail_says_who_changed_what_and_no_secret(registry: TablesRegistry):
     await registry.put_device(Device("p", digest("t1")), actor="ada")
     await registry.put_device(Device("p", digest("t2")), actor="ada")
     await registry.put_device(Device("p", digest("t2"), "pump"), actor="bob")
@@ -188,7 +194,7 @@ async def test_the_audit_trail_says_who_changed_what_and_no_secret(registry: Sql
 # Selection rules
 
 
-async def test_rules_get_a_new_version_only_if_they_differ(registry: SqliteRegistry):
+async def test_rules_get_a_new_version_only_if_they_differ(registry: TablesRegistry):
     assert await registry.publish_rules(b'{"a": {"every": 5, "change": 0.5}}') == 1
     assert await registry.publish_rules(b'{"a":{"change":0.5,"every":5}}') == 1
     assert await registry.publish_rules(b"{}") == 2
@@ -198,7 +204,7 @@ async def test_rules_get_a_new_version_only_if_they_differ(registry: SqliteRegis
         await registry.publish_rules(b"{")
 
 
-async def test_rules_go_as_a_control_to_every_partition_of_messages(registry: SqliteRegistry, log: Log):
+async def test_rules_go_as_a_control_to_every_partition_of_messages(registry: TablesRegistry, log: Log):
     await registry.publish_rules(RULES)
     assert await drain_outbox(registry, log) == 1
     for partition in range(PARTITIONS):
@@ -211,7 +217,7 @@ async def test_rules_go_as_a_control_to_every_partition_of_messages(registry: Sq
 # The outbox
 
 
-async def test_every_change_reaches_the_log_in_order_and_once(registry: SqliteRegistry, log: Log):
+async def test_every_change_reaches_the_log_in_order_and_once(registry: TablesRegistry, log: Log):
     one = await registry.put_device(Device("pump-7"))
     two = await registry.put_device(Device("pump-7", model="pump"))
     key = await registry.put_key(ApiKey("ops", "d", ("read",)))
@@ -222,7 +228,7 @@ async def test_every_change_reaches_the_log_in_order_and_once(registry: SqliteRe
     assert [entry.key for entry in entries] == [b"device:pump-7", b"device:pump-7", b"key:ops"]
 
 
-async def test_more_changes_than_a_batch_all_go(registry: SqliteRegistry, log: Log):
+async def test_more_changes_than_a_batch_all_go(registry: TablesRegistry, log: Log):
     for n in range(30):
         await registry.put_device(Device(f"d{n}"))
     first = len(await registry.pending(10))
@@ -230,7 +236,7 @@ async def test_more_changes_than_a_batch_all_go(registry: SqliteRegistry, log: L
     assert len(await sent(log)) == 30
 
 
-async def test_the_pump_wakes_at_once_and_ends_when_it_is_told(registry: SqliteRegistry, log: Log):
+async def test_the_pump_wakes_at_once_and_ends_when_it_is_told(registry: TablesRegistry, log: Log):
     directory = Directory(check_every=3600)
     stop = asyncio.Event()
     await registry.put_device(Device("before"))
@@ -244,7 +250,7 @@ async def test_the_pump_wakes_at_once_and_ends_when_it_is_told(registry: SqliteR
 
 
 async def test_a_pump_with_nothing_to_do_does_nothing(
-    registry: SqliteRegistry, log: Log, monkeypatch: pytest.MonkeyPatch
+    registry: TablesRegistry, log: Log, monkeypatch: pytest.MonkeyPatch
 ):
     looks: list[int] = []
     pending = registry.pending
@@ -288,7 +294,7 @@ class Refusing:
 
 
 @pytest.mark.parametrize("call", ["raises", "last fails", "late"])
-async def test_what_the_log_did_not_take_for_certain_is_sent_again(registry: SqliteRegistry, log: Log, call: str):
+async def test_what_the_log_did_not_take_for_certain_is_sent_again(registry: TablesRegistry, log: Log, call: str):
     refusing: Log = Refusing(log, [call])  # type: ignore[assignment]
     await registry.publish_rules(RULES)
     await registry.put_device(Device("a"))
@@ -301,7 +307,7 @@ async def test_what_the_log_did_not_take_for_certain_is_sent_again(registry: Sql
     assert all([await controls(log, partition) for partition in range(PARTITIONS)])
 
 
-async def test_the_pump_goes_on_after_the_log_was_away_and_says_so_once(registry: SqliteRegistry, log: Log):
+async def test_the_pump_goes_on_after_the_log_was_away_and_says_so_once(registry: TablesRegistry, log: Log):
     directory = Directory(check_every=3600)
     refusing: Log = Refusing(log, ["raises", "raises", "last fails"])  # type: ignore[assignment]
     async with directory.following(log):
@@ -321,11 +327,12 @@ import asyncio, sys
 from pathlib import Path
 from headwater.registry import Device
 from storage.outbox import drain_outbox
-from tests.core.registry_kit import a_log, a_registry
+from tests.core.registry_kit import a_log
+from tests.storage.registry_home import home_from
 
 async def main():
     folder = Path(sys.argv[1])
-    async with a_log(folder) as log, a_registry(folder) as registry:
+    async with a_log(folder) as log, home_from(sys.argv[2:]).open() as registry:
         for n in range(3):
             await registry.put_device(Device("pump-7", model=f"m{n}"))
             await registry.publish_rules(b'{"n":%d}' % n)
@@ -338,10 +345,10 @@ asyncio.run(main())
 
 @pytest.mark.process
 @pytest.mark.parametrize("where", ["registry.changed=kill", "registry.changed=kill@2", "log.transaction=kill@2"])
-async def test_killed_between_the_tables_and_the_log_nothing_is_lost(tmp_path: Path, where: str):
+async def test_killed_between_the_tables_and_the_log_nothing_is_lost(tmp_path: Path, home: Home, where: str):
     child = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-c", _CHILD, str(tmp_path)],
+        [sys.executable, "-c", _CHILD, str(tmp_path), *home.arguments],
         env={"HEADWATER_FAILPOINTS": where, "PYTHONPATH": str(ROOT)},
         cwd=ROOT,
         capture_output=True,
@@ -349,7 +356,7 @@ async def test_killed_between_the_tables_and_the_log_nothing_is_lost(tmp_path: P
         timeout=60,
     )
     assert child.returncode == -9, child.stderr.decode()
-    async with a_log(tmp_path) as log, a_registry(tmp_path) as registry:
+    async with a_log(tmp_path) as log, home.open() as registry:
         committed = await registry.device("pump-7")
         rules = await registry.rules()
         assert committed is not None
@@ -364,7 +371,7 @@ async def test_killed_between_the_tables_and_the_log_nothing_is_lost(tmp_path: P
             assert newest.version == rules.version
 
 
-async def test_the_failpoint_lies_between_the_commit_and_the_append(registry: SqliteRegistry, log: Log):
+async def test_the_failpoint_lies_between_the_commit_and_the_append(registry: TablesRegistry, log: Log):
     failpoints.arm("registry.changed=fail")
     try:
         assert await drain_outbox(registry, log) == 0
@@ -379,8 +386,8 @@ async def test_the_failpoint_lies_between_the_commit_and_the_append(registry: Sq
     assert len(await sent(log)) == 1
 
 
-async def test_a_new_log_gets_everything(tmp_path: Path):
-    async with a_registry(tmp_path) as registry:
+async def test_a_new_log_gets_everything(tmp_path: Path, home: Home):
+    async with home.open() as registry:
         async with a_log(tmp_path) as log:
             await registry.put_device(Device("a", digest("t")))
             await registry.put_device(Device("b"))
@@ -405,7 +412,7 @@ async def test_a_new_log_gets_everything(tmp_path: Path):
                 assert directory.identify("a", "t", loopback=False).device == "a"
 
 
-async def test_settling_again_sends_nothing(registry: SqliteRegistry, log: Log):
+async def test_settling_again_sends_nothing(registry: TablesRegistry, log: Log):
     await registry.put_device(Device("a"))
     await registry.publish_rules(RULES)
     await settle(registry, log)
@@ -415,9 +422,9 @@ async def test_settling_again_sends_nothing(registry: SqliteRegistry, log: Log):
     assert len(await controls(log, 0)) == 1
 
 
-async def test_a_registry_that_was_removed_is_taken_back_from_the_log(tmp_path: Path):
+async def test_a_registry_that_was_removed_is_taken_back_from_the_log(tmp_path: Path, home: Home):
     async with a_log(tmp_path) as log:
-        async with a_registry(tmp_path) as registry:
+        async with home.open() as registry:
             device = await registry.put_device(Device("a", digest("t"), speaks_for=("b",)))
             key = await registry.put_key(ApiKey("ops", "d", ("read",)))
             await registry.put_device(Device("gone"))
@@ -425,8 +432,8 @@ async def test_a_registry_that_was_removed_is_taken_back_from_the_log(tmp_path: 
             await registry.publish_rules(b"{}")
             await registry.publish_rules(RULES)
             await settle(registry, log)
-        lost(tmp_path / "registry.sqlite")
-        async with a_registry(tmp_path) as registry:
+        await home.lost()
+        async with home.open() as registry:
             await settle(registry, log)
             assert await registry.devices() == [device]
             assert await registry.keys() == [key]
@@ -471,13 +478,22 @@ _steps = st.lists(
 def test_whatever_happens_the_directory_says_what_the_tables_say(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]
 ):
-    asyncio.run(_live(tmp_path_factory.mktemp("registry"), steps))
+    folder = tmp_path_factory.mktemp("registry")
+    asyncio.run(_live(folder, FileHome(folder), steps))
 
 
-async def _live(folder: Path, steps: list[str]) -> None:
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_steps)
+def test_whatever_happens_it_says_so_on_mariadb_too(
+    tmp_path_factory: pytest.TempPathFactory, mariadb_server: Server, steps: list[str]
+):
+    asyncio.run(_live(tmp_path_factory.mktemp("registry"), MariaHome(mariadb_server.port), steps))
+
+
+async def _live(folder: Path, home: Home, steps: list[str]) -> None:
     """Changes, deaths and losses in this order; then the tables, the topic and a directory are compared."""
     number = 0
-    async with a_registry(folder) as registry:
+    async with home.open() as registry:
         while True:
             async with a_log(folder) as log:
                 await settle(registry, log)
@@ -495,7 +511,7 @@ async def _live(folder: Path, steps: list[str]) -> None:
                 lost(folder / "log.sqlite")
 
 
-async def _step(registry: SqliteRegistry, log: Log, step: str, number: int) -> None:
+async def _step(registry: TablesRegistry, log: Log, step: str, number: int) -> None:
     token = digest(f"t{number}")
     match step:
         case "add" | "rotate":
@@ -516,7 +532,7 @@ async def _step(registry: SqliteRegistry, log: Log, step: str, number: int) -> N
             await drain_outbox(registry, log)
 
 
-async def _agree(registry: SqliteRegistry, log: Log) -> None:
+async def _agree(registry: TablesRegistry, log: Log) -> None:
     newest: dict[bytes, Change] = {}
     for change in sorted(await sent(log), key=version_of):
         newest[key_of(change)] = change
