@@ -5,6 +5,7 @@ record of an unordered bulk write whether it is there already, can never be stor
 """
 
 import asyncio
+import warnings
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -37,6 +38,8 @@ _NEVER = {
 @asynccontextmanager
 async def connected(config: MongoDb) -> AsyncGenerator[AsyncMongoClient[Document], None]:
     """A client; it connects by itself when it is used. Options of the URL come before ours. Raises `ConfigError`."""
+    if not config.url.startswith(("mongodb://", "mongodb+srv://")):
+        raise ConfigError("mongodb.url begins with mongodb:// or mongodb+srv://")
     limit = round(config.time * 1000)
     options: dict[str, Any] = {"timeoutMS": limit, "serverSelectionTimeoutMS": limit, "connectTimeoutMS": limit}
     if config.user:
@@ -44,8 +47,12 @@ async def connected(config: MongoDb) -> AsyncGenerator[AsyncMongoClient[Document
     given = {option.partition("=")[0].lower() for option in config.url.partition("?")[2].split("&")}
     options = {name: value for name, value in options.items() if name.lower() not in given}
     try:
-        client: AsyncMongoClient[Document] = AsyncMongoClient(config.url, appname="headwater", **options)
-    except (ConfigurationError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "error", UserWarning
+            )  # how the driver reports an option of the URL that it leaves out
+            client: AsyncMongoClient[Document] = AsyncMongoClient(config.url, appname="headwater", **options)
+    except (ConfigurationError, ValueError, UserWarning) as error:
         raise ConfigError(f"mongodb.url: {error}") from None
     try:
         yield client

@@ -9,7 +9,7 @@ In: a candidate. Out: a document such as
 - `_id` is "device/id": an id has 64 bits, enough for one device, too few for all of them; a device's name has no slash.
 - Dates of BSON have milliseconds. `exact` has the same times in microseconds since 1970.
 - Names of fields: `.`, `$`, `%` and NUL are written `%2E`, `%24`, `%25`, `%00`, so that each can be asked for by path.
-- Integers from 2**63 on are Decimal128. What is larger than 64 bits raises `OverflowError`.
+- Integers of a message beyond 64 bits are Decimal128, up to 34 digits; larger ones raise `ArithmeticError`.
 - What has its usual value is left out, as on the log.
 """
 
@@ -20,6 +20,7 @@ from urllib.parse import unquote
 
 from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
+from bson.int64 import Int64
 
 from headwater.message import FORMAT_VERSION, Candidate, Heard, Message, Number, Origin, Position
 
@@ -103,7 +104,9 @@ def _message(message: Message, device: str) -> Document:
 
 
 def _number(value: Number) -> Number | Decimal128:
-    return Decimal128(str(value)) if 2**63 <= value < 2**64 and isinstance(value, int) else value
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return Decimal128(str(value))
+    return value
 
 
 def _located(position: Position) -> Document:
@@ -121,14 +124,14 @@ def candidate_of(stored: Mapping[str, Any]) -> Candidate:
     return Candidate(
         id=stored["id"],
         device=stored["device"],
-        time=stored["exact"]["time"],
+        time=int(stored["exact"]["time"]),
         rule=stored["rule"],
-        rule_version=stored["rule_version"],
+        rule_version=int(stored["rule_version"]),
         reasons=stored["reasons"],
-        origin=Origin(origin["partition"], origin["offset"], origin["n"]),
+        origin=Origin(int(origin["partition"]), int(origin["offset"]), int(origin["n"])),
         message=_message_of(stored["message"], stored["device"]),
         kind=stored["kind"],
-        revision=stored["revision"],
+        revision=int(stored["revision"]),
         v=stored.get("v", FORMAT_VERSION),
     )
 
@@ -138,9 +141,9 @@ def _message_of(stored: Mapping[str, Any], device: str) -> Message:
     return Message(
         device=stored.get("device", device),
         id=stored["id"],
-        received=exact["received"],
-        time=exact["time"],
-        at=exact.get("at"),
+        received=int(exact["received"]),
+        time=int(exact["time"]),
+        at=_own_number(exact.get("at")),
         seq=_own_number(stored.get("seq")),
         flag=stored.get("flag", ""),
         via=stored.get("via", ""),
@@ -156,7 +159,10 @@ def _message_of(stored: Mapping[str, Any], device: str) -> Message:
 
 
 def _own_number(value: Any) -> Any:
-    return int(value.to_decimal()) if isinstance(value, Decimal128) else value
+    """The driver gives 64-bit integers a class of their own, which nobody else encodes."""
+    if isinstance(value, Decimal128):
+        return int(value.to_decimal())
+    return int(value) if isinstance(value, Int64) else value
 
 
 def _position_of(stored: Mapping[str, Any]) -> Position | None:

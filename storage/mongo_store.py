@@ -201,7 +201,7 @@ class MongoDocuments:
         stored = await self._ledgers.find_one({"_id": self._ledger_id})
         if stored is None:
             return None
-        positions = {int(partition): at for partition, at in stored["positions"].items()}
+        positions = {int(partition): int(at) for partition, at in stored["positions"].items()}
         return _Ledger(stored["born"], positions)
 
     async def _current(self) -> _Ledger:
