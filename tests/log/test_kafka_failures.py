@@ -1,0 +1,255 @@
+"""The Kafka log while brokers die, hang and come back, and while members freeze."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+
+from headwater.config import Kafka
+from headwater.errors import ConfigError, HeadwaterError, LogError, Stale, Unavailable
+from headwater.log import NewEntry, TopicSpec
+from storage.kafka_log import KafkaLog, open_kafka_log
+from tests.log.kit import TOPIC, kept, put, take, topic, values
+from tests.services.proxy import proxied
+from tests.services.server import Server
+
+LIMIT = 40.0
+"""Seconds that any of this may take on a busy machine: a broker that was killed starts again in some of them."""
+
+
+@pytest.fixture
+def kafka(kafka_server: Server) -> Kafka:
+    return Kafka(
+        servers=(f"127.0.0.1:{kafka_server.port}",), prefix=f"f{uuid4().hex[:12]}.", request_time=1.5, replication=1
+    )
+
+
+class Senders:
+    """Each sends its entries in order, again and again until they are acknowledged: as a device does."""
+
+    def __init__(self, log: KafkaLog, partitions: int) -> None:
+        self.log = log
+        self.partitions = partitions
+        self.acknowledged: dict[int, list[tuple[int, str]]] = {n: [] for n in range(partitions)}
+        self.errors = 0
+        self.longest = 0.0
+        self.stop = asyncio.Event()
+        self.progress = asyncio.Event()
+
+    async def run(self) -> None:
+        await asyncio.gather(*(self._send(partition) for partition in range(self.partitions)))
+
+    async def more(self) -> None:
+        """Wait until something more is acknowledged on each partition."""
+        wanted = {n: len(done) + 20 for n, done in self.acknowledged.items()}
+        while any(len(self.acknowledged[n]) < count for n, count in wanted.items()):
+            self.progress.clear()
+            await self.progress.wait()
+
+    async def _send(self, partition: int) -> None:
+        number = 0
+        while not self.stop.is_set():
+            value = str(number)
+            began = time.monotonic()
+            (result,) = await self.log.append(TOPIC, [NewEntry(partition, b"k", value.encode())])
+            self.longest = max(self.longest, time.monotonic() - began)
+            if isinstance(result, LogError):
+                self.errors += 1
+                await asyncio.sleep(0.05)
+                continue
+            self.acknowledged[partition].append((result, value))
+            number += 1
+            self.progress.set()
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def sending(log: KafkaLog, partitions: int) -> AsyncGenerator[Senders, None]:
+    senders = Senders(log, partitions)
+    running = asyncio.ensure_future(senders.run())
+    try:
+        yield senders
+    finally:
+        senders.stop.set()
+        await running
+
+
+async def _all_there_in_order(log: KafkaLog, senders: Senders) -> None:
+    for partition, acknowledged in senders.acknowledged.items():
+        found = await kept(log, partition)
+        at = {entry.offset: (entry.value or b"").decode() for entry in found}
+        assert all(at[offset] == value for offset, value in acknowledged)
+        first_seen = list(dict.fromkeys(values(found)))
+        assert first_seen == [str(number) for number in range(len(first_seen))]
+        assert len(first_seen) >= len(acknowledged) > 0
+
+
+@pytest.mark.parametrize("how", ["killed", "frozen"])
+async def test_what_was_acknowledged_is_there_in_order_whatever_happens_to_the_broker(
+    kafka: Kafka, kafka_server: Server, how: str
+) -> None:
+    away: Callable[[], None] = kafka_server.kill if how == "killed" else kafka_server.freeze
+    back: Callable[[], None] = kafka_server.start if how == "killed" else kafka_server.thaw
+    async with asyncio.timeout(LIMIT), open_kafka_log(kafka, [topic(2)]) as log:
+        async with sending(log, 2) as senders:
+            await senders.more()
+            await asyncio.to_thread(away)
+            try:
+                while senders.errors < 4:
+                    await asyncio.sleep(0.02)
+                with pytest.raises(Unavailable):
+                    await log.ping()
+                with pytest.raises(Unavailable):
+                    await log.ends(TOPIC)
+            finally:
+                await asyncio.to_thread(back)
+            await senders.more()
+            await senders.more()
+        assert senders.longest < 3.5 * kafka.request_time
+        await _all_there_in_order(log, senders)
+        await log.ping()
+
+
+async def test_everything_behind_a_failed_append_fails_too(kafka: Kafka, kafka_server: Server) -> None:
+    async with asyncio.timeout(LIMIT), open_kafka_log(kafka, [topic(2)]) as log:
+        await put(log, 0, "before")
+        await asyncio.to_thread(kafka_server.freeze)
+        try:
+            began = time.monotonic()
+            calls = [asyncio.ensure_future(log.append(TOPIC, [NewEntry(0, b"k", b"%d" % n)])) for n in range(20)]
+            results = [result for call in calls for result in await call]
+            assert all(isinstance(result, LogError) for result in results)
+            assert time.monotonic() - began < 3.5 * kafka.request_time
+        finally:
+            await asyncio.to_thread(kafka_server.thaw)
+
+
+async def test_members_take_on_after_the_broker_was_away(kafka: Kafka, kafka_server: Server) -> None:
+    async with asyncio.timeout(LIMIT), open_kafka_log(kafka, [topic(1)]) as log:
+        await put(log, 0, "a")
+        async with log.subscribe([TOPIC], "g") as member:
+            await member.commit(await take(member, 1))
+            await asyncio.to_thread(kafka_server.kill)
+            try:
+                assert list(await member.batch(10, 1000, 0)) == []
+            except Unavailable:
+                pass
+            finally:
+                await asyncio.to_thread(kafka_server.start)
+            while isinstance((await log.append(TOPIC, [NewEntry(0, b"k", b"b")]))[0], LogError):
+                await asyncio.sleep(0.1)
+            found: list[str] = []
+            while "b" not in found:
+                try:
+                    batch = await member.batch(10, 1000, 0)
+                    await member.commit(batch)
+                    found += values(batch)
+                except (Unavailable, Stale):
+                    await asyncio.sleep(0.1)
+            assert "a" not in found
+
+
+async def test_no_broker_at_opening_is_unavailable_in_time(kafka_server: Server) -> None:
+    async with asyncio.timeout(LIMIT), proxied(kafka_server.port) as proxy:
+        config = Kafka(servers=(f"127.0.0.1:{proxy.port}",), prefix=f"f{uuid4().hex[:12]}.", request_time=0.5)
+        for away in (proxy.refuse, proxy.hang):
+            await away()
+            began = time.monotonic()
+            with pytest.raises(Unavailable):
+                async with open_kafka_log(config, [topic(1)]):
+                    pass
+            assert time.monotonic() - began < 5
+
+
+async def test_another_number_of_partitions_is_refused_with_both_numbers(kafka: Kafka) -> None:
+    async with open_kafka_log(kafka, [topic(3)]):
+        pass
+    with pytest.raises(ConfigError, match="made with 3 partitions, and 4 are configured"):
+        async with open_kafka_log(kafka, [topic(4)]):
+            pass
+
+
+async def test_another_durability_is_refused(kafka: Kafka) -> None:
+    async with open_kafka_log(kafka, [topic(1)]):
+        pass
+    more = kafka.model_copy(update={"replication": 2, "min_insync": 1})
+    with pytest.raises(ConfigError, match="has 1 copies"):
+        async with open_kafka_log(more, [topic(1)]):
+            pass
+    with pytest.raises(ConfigError, match=r"kafka\.min_insync is 2"):
+        async with open_kafka_log(kafka.model_copy(update={"min_insync": 2}), [topic(1)]):
+            pass
+
+
+async def test_more_copies_than_brokers_are_refused_by_name(kafka: Kafka) -> None:
+    with pytest.raises(ConfigError, match="replication"):
+        async with open_kafka_log(kafka.model_copy(update={"replication": 3}), [topic(1)]):
+            pass
+
+
+async def test_processes_that_start_at_the_same_time_agree_on_the_id(kafka: Kafka) -> None:
+    async def identity() -> str:
+        async with open_kafka_log(kafka, [topic(2)]) as log:
+            return log.id
+
+    async with asyncio.timeout(LIMIT):
+        assert len(set(await asyncio.gather(*(identity() for _ in range(5))))) == 1
+
+
+async def test_a_member_that_was_frozen_past_its_session_cannot_commit(kafka: Kafka, kafka_server: Server) -> None:
+    """Its broker hears nothing of it, and gives its partition to another before it speaks again."""
+    async with asyncio.timeout(LIMIT):
+        frozen = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.log.frozen_member", str(kafka_server.port), kafka.prefix,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert frozen.stdin is not None
+        assert frozen.stdout is not None
+        try:
+            async with open_kafka_log(kafka, [topic(1)], session=6) as log:
+                await put(log, 0, "a", "b")
+                assert await _said(frozen.stdout) == b"taken"
+                frozen.send_signal(signal.SIGSTOP)
+                async with log.subscribe([TOPIC], "g") as other:
+                    theirs = await take(other, 2, 20)
+                    await other.commit(theirs[:1])
+                    frozen.send_signal(signal.SIGCONT)
+                    frozen.stdin.write(b"commit\n")
+                    assert await _said(frozen.stdout) == b"stale"
+                    assert await log.committed("g", TOPIC) == {0: 1}
+        finally:
+            frozen.kill()
+            await frozen.communicate()
+
+
+async def _said(output: asyncio.StreamReader) -> bytes:
+    """The next word of it that is no line of its log."""
+    while line := await output.readline():
+        if line.strip() in {b"taken", b"stale", b"committed"}:
+            return line.strip()
+    raise AssertionError("it ended")
+
+
+async def test_what_a_group_is_behind_is_told(kafka: Kafka) -> None:
+    spec = TopicSpec(TOPIC, 1, retention=1000.0)
+    async with asyncio.timeout(LIMIT), open_kafka_log(kafka, [spec]) as log:
+        await put(log, 0, "a", "b", "c")
+        async with log.subscribe([TOPIC], "g") as member:
+            await member.commit((await take(member, 3))[:1])
+        (lag,) = await log.lags()
+        assert (lag.group, lag.topic, lag.partition, lag.behind) == ("g", TOPIC, 0, 2)
+        assert 0 < lag.age < LIMIT
+        assert lag.share == pytest.approx(lag.age / 1000)
+
+
+async def test_a_log_opened_for_reading_appends_nothing(kafka: Kafka) -> None:
+    async with open_kafka_log(kafka, [topic(1)]) as log:
+        await put(log, 0, "a")
+    async with open_kafka_log(kafka, [topic(1)], produce=False) as log:
+        assert values(await kept(log, 0)) == ["a"]
+        assert isinstance((await log.append(TOPIC, [NewEntry(0, b"k", b"x")]))[0], HeadwaterError)
