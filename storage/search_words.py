@@ -9,7 +9,7 @@ names of fields, and texts; and the pairs of its fields and texts, of `device`, 
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from headwater.message import Candidate, Number
@@ -109,3 +109,24 @@ def _value(text: str) -> str:
         )
     except ValueError:
         return folded(text)[:LONGEST]
+
+
+class Wanted(NamedTuple):
+    """A term as it is compared with the stored words, or with the stored pairs."""
+
+    text: str
+    pair: bool
+    prefix: bool
+
+
+def wanted(terms: Iterable[Term]) -> list[Wanted] | None:
+    """What a candidate must have to meet all the terms; None: no candidate can."""
+    found: list[Wanted] = []
+    for term in terms:
+        if term.field:
+            found.append(Wanted(f"{term.field}:{term.text}", pair=True, prefix=term.prefix))
+        elif term.text:
+            found.append(Wanted(term.text, pair=False, prefix=term.prefix))
+        elif not term.prefix:  # a word without letters; as a prefix it is the beginning of every word
+            return None
+    return found
