@@ -92,7 +92,10 @@ class LiveState(msgspec.Struct, array_like=True, gc=False):
     @property
     def position(self) -> Position | None:
         """The newest position."""
-        return next((layer.position for layer in self.layers if layer.position is not None), None)
+        for layer in self.layers:
+            if layer.position is not None:
+                return layer.position
+        return None
 
     def device(self, name: str) -> LiveDevice:
         """The state as readers get it."""

@@ -22,7 +22,7 @@ Command = tuple[bytes | str | int | float, ...]
 _CONNECTIONS = 8
 _WANTED = {
     "appendonly": ("yes", "what was written since its last snapshot is lost when Redis stops, and then replayed"),
-    "appendfsync": ("always", "a power cut may cost the last second, which is then replayed from the log"),
+    "appendfsync": ("always", "a crash may cost the last second or two, which is then replayed from the log"),
     "maxmemory-policy": ("noeviction", "Redis may throw devices away when its memory is full"),
 }
 """Settings of the server, what they should be, and what else happens."""

@@ -3,7 +3,7 @@
 In: batches of messages. Out: each device's state as JSON, and the ledger, in one script call a chunk of a batch. A
 batch is folded in Python by `live_state`, device by device, exactly as the embedded store does it. What was computed is
 written only where the ledger and each device still are as they were; else it is computed again.
-Redis with `appendfsync everysec` may lose its last second in a power cut. It loses the ledger's with it, so what is
+Redis with `appendfsync everysec` may lose its last second or two in a crash. It loses the ledger's with it, so what is
 missing is replayed; `Stale` is raised when a ledger has gone back, and the worker starts again from the ledger.
 """
 
