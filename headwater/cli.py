@@ -20,6 +20,7 @@ _COMMANDS = {
     "devices": "headwater.commands.devices:devices",
     "keys": "headwater.commands.keys:keys",
     "audit": "headwater.commands.audit:audit",
+    "plan": "headwater.commands.plan:plan",
     "gateway": "headwater.commands.stack:gateway",
     "consumer": "headwater.commands.stack:consumer",
     "api": "headwater.commands.stack:api",

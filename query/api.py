@@ -17,6 +17,7 @@ from ingest.contract import Door
 from ingest.models import Models
 from query.answering import Answering
 from query.device_api import device_routes
+from query.finding import Finding
 from query.flow import Flow
 from query.health import Health
 from query.history import History
@@ -24,9 +25,10 @@ from query.latest import Latest
 from query.pages import page_routes
 from query.problems import RESPONSES, answer_errors
 from query.record_api import record_routes
+from query.search_api import search_routes
 from query.system_api import Streams, system_routes
 from query.tail import Tail
-from storage.contract import LakeReader, LiveReader
+from storage.contract import CandidateReader, LakeReader, LiveReader, ReportReader, SearchReader
 
 _ABOUT = """What devices said, what was selected of it, and what was rejected: `/api/v1`.
 
@@ -43,6 +45,9 @@ class Parts:
     log: Log
     live: LiveReader
     lake: LakeReader
+    documents: CandidateReader
+    search: SearchReader
+    reports: ReportReader
     tail: Tail
     models: Models
     door: Door
@@ -59,6 +64,7 @@ def make_app(parts: Parts) -> FastAPI:
     history = History(
         parts.lake,
         parts.tail,
+        documents=parts.documents,
         log_id=parts.log.id,
         partitions=partitions,
         repeated_within=round(parts.config.selection.duplicate_time * SECOND),
@@ -78,6 +84,8 @@ def make_app(parts: Parts) -> FastAPI:
     answer_errors(app)
     app.include_router(device_routes(parts.config, parts.models, parts.live, latest, history))
     app.include_router(record_routes(config, history))
+    finding = Finding(parts.search, parts.tail, log_id=parts.log.id)
+    app.include_router(search_routes(config, finding, parts.live, parts.reports, parts.log.id))
     app.include_router(system_routes(streams, parts.flow, parts.health, parts.metrics))
     for router in parts.routers:
         app.include_router(router)

@@ -4,15 +4,17 @@ In: a question. Out: a page of rows, each id once, in a fixed order, and the cur
 ledger its answer goes with; exactly what lies above that is added from the tail.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from math import inf
 from typing import Generic, NamedTuple, TypeVar
 
+from headwater.errors import Unavailable
 from headwater.log import CANDIDATES, MESSAGES, REJECTED, Entry, partition_for
 from headwater.message import Candidate, Message, RejectedMessage, decode_candidate, decode_message, decode_rejected
 from query.cursor import Cursors
 from query.tail import Tail
-from storage.contract import LakeReader, LakeRow, Span
+from storage.contract import CandidateReader, LakeReader, LakeRow, Span
 
 R = TypeVar("R")
 Order = tuple[int, int, str]
@@ -59,11 +61,23 @@ class Page(NamedTuple, Generic[R]):
 class History:
     """Answers from lake and tail. `log_id` goes into cursors; `partitions` of the topic `messages`.
 
+    `documents`: where candidates are hot; the lake is asked where that has not all, or is away.
+
     `repeated_within`: microseconds in which a device's retry is recognised.
     """
 
-    def __init__(self, lake: LakeReader, tail: Tail, *, log_id: str, partitions: int, repeated_within: int) -> None:
+    def __init__(
+        self,
+        lake: LakeReader,
+        tail: Tail,
+        *,
+        log_id: str,
+        partitions: int,
+        repeated_within: int,
+        documents: CandidateReader | None = None,
+    ) -> None:
         self._lake = lake
+        self._documents = documents
         self._tail = tail
         self._partitions = partitions
         self._repeated_within = repeated_within
@@ -130,9 +144,7 @@ class History:
         after = self._of_candidates.read(ask.order, ask.cursor) if ask.cursor else None
         where = None if device is None else (partition_for(device.encode(), self._partitions),)
         await self._tail.reach(CANDIDATES, FRESH_SECONDS, where)
-        known, ledger = await self._lake.candidates(
-            device, ask.span, ask.limit + 1, newest_first=ask.newest_first, after=after
-        )
+        known, ledger = await self._selected(device, ask, after)
         newest = {row.id: row for row in known}
         for entry in await self._tail.above(CANDIDATES, ledger, numbers=where):
             row = decode_candidate(entry.value or b"")
@@ -144,6 +156,19 @@ class History:
         cut = rows[: ask.limit]
         more = len(rows) > ask.limit
         return Page(cut, self._of_candidates.write(ask.order, (cut[-1].time, cut[-1].id)) if more else None)
+
+    async def _selected(
+        self, device: str | None, ask: Ask, after: tuple[int, str] | None
+    ) -> tuple[Sequence[Candidate], Mapping[int, int]]:
+        """From documents where they fill the page, newest first; what expired there, only the lake has."""
+        if self._documents is not None and ask.newest_first:
+            with suppress(Unavailable):
+                known, ledger = await self._documents.candidates(
+                    device, ask.span, ask.limit + 1, newest_first=True, after=after
+                )
+                if len(known) > ask.limit:
+                    return known, ledger
+        return await self._lake.candidates(device, ask.span, ask.limit + 1, newest_first=ask.newest_first, after=after)
 
     async def rejected(
         self, ask: Ask, *, reason: str | None = None, device: str | None = None

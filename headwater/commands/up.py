@@ -15,7 +15,7 @@ import click
 import uvloop
 
 from headwater import logs
-from headwater.app import Addresses, running
+from headwater.app.embedded import Addresses, running
 from headwater.commands.demo import demo_models
 from headwater.commands.ending import leave
 from headwater.commands.options import read_configuration

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -26,7 +26,10 @@ from query.flow import Flow
 from query.health import Health
 from query.tail import Tail
 from storage.contract import Record
+from storage.sqlite_documents import SqliteDocuments, open_sqlite_documents
 from storage.sqlite_live import SqliteLive, open_live
+from storage.sqlite_reports import SqliteReports, open_sqlite_reports
+from storage.sqlite_search import SqliteSearch, open_sqlite_search
 from tests.query.fakes import PARTITIONS, MemoryLake, MemoryLog
 
 READER = Identity(name="reader", roles=("read",))
@@ -55,6 +58,17 @@ class FakeDoor:
         return lambda: self.watchers.remove(changed)
 
 
+FOR_EVER = 100 * 365 * 86_400.0
+
+
+class Stores(NamedTuple):
+    """The stores that answer for what was selected, and in sums."""
+
+    documents: SqliteDocuments
+    search: SqliteSearch
+    reports: SqliteReports
+
+
 @dataclass
 class Api:
     """The app and what it stands on."""
@@ -70,6 +84,7 @@ class Api:
     flow: Flow
     workers: list[WorkerState]
     probes: dict[str, Callable[[], Any]]
+    stores: Stores
     applied: dict[int, int] = field(default_factory=dict[int, int])
 
     async def say(self, *messages: Message) -> None:
@@ -116,6 +131,13 @@ async def open_api(folder: Path, config: Config | None = None) -> AsyncGenerator
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         live = await stack.enter_async_context(open_live(folder / "live.sqlite", log.id))
+        documents = await stack.enter_async_context(
+            open_sqlite_documents(folder / "documents.sqlite", log.id, retention=FOR_EVER)
+        )
+        search = await stack.enter_async_context(
+            open_sqlite_search(folder / "search.sqlite", log.id, retention=FOR_EVER)
+        )
+        reports = await stack.enter_async_context(open_sqlite_reports(folder / "reports.sqlite", log.id, rows=FOR_EVER))
         probes: dict[str, Callable[[], Any]] = {"log": log.ping, "live": live.ping}
         door = FakeDoor()
         app = make_app(
@@ -124,6 +146,9 @@ async def open_api(folder: Path, config: Config | None = None) -> AsyncGenerator
                 log=log,
                 live=live,
                 lake=lake,
+                documents=documents,
+                search=search,
+                reports=reports,
                 tail=tail,
                 models=Models(config.models, lambda _: ""),
                 door=door,
@@ -136,7 +161,8 @@ async def open_api(folder: Path, config: Config | None = None) -> AsyncGenerator
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://localhost"))
         try:
-            yield Api(app, client, log, lake, live, tail, door, metrics, flow, workers, probes)
+            stores = Stores(documents, search, reports)
+            yield Api(app, client, log, lake, live, tail, door, metrics, flow, workers, probes, stores)
         finally:
             stop.set()
             await asyncio.gather(*running)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from headwater.app import running
+from headwater.app.embedded import running
 from headwater.config import Config
 from headwater.times import now
 

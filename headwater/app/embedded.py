@@ -20,11 +20,22 @@ from msgspec import Raw
 
 from consumers.rules import rules_of
 from consumers.selector import Selector
-from consumers.worker import Writer
-from headwater.config import Config, LogConfig
+from headwater.app.backends import (
+    Tables,
+    open_checkpoints,
+    open_documents,
+    open_lake_of,
+    open_live,
+    open_reports,
+    open_search,
+    open_tables,
+    topics,
+)
+from headwater.app.roles import Role, maintain, writers_of
+from headwater.config import Config
 from headwater.directory import Directory
 from headwater.errors import Unavailable
-from headwater.log import CANDIDATES, MESSAGES, REGISTRY, REJECTED, TopicSpec
+from headwater.log import CANDIDATES
 from headwater.message import Rules
 from headwater.metrics import Metrics
 from headwater.supervise import Supervisor
@@ -34,17 +45,14 @@ from ingest.models import Models
 from ingest.mqtt.server import open_mqtt
 from query.api import Parts, make_app
 from query.flow import Flow
-from query.health import Health
+from query.health import Health, Probe
 from query.registry_api import registry_routes
 from query.tail import Tail
 from storage.contract import Store
-from storage.delta_lake import open_lake
 from storage.lake_maintenance import Maintainer
+from storage.lake_refill import refill
 from storage.outbox import drain_outbox, run_outbox, settle
-from storage.sqlite_checkpoints import open_checkpoints
-from storage.sqlite_live import open_live
 from storage.sqlite_log import SqliteLog, open_log
-from storage.sqlite_registry import SqliteRegistry, open_registry
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application  # starlette and uvicorn each have their own words for the same
@@ -65,36 +73,36 @@ class Addresses(NamedTuple):
     mqtt: str
 
 
-def topics(config: LogConfig) -> list[TopicSpec]:
-    """What is on the log. Candidates go to the partition number of their source, so they have as many."""
-
-    def kept(name: str) -> TopicSpec:
-        return TopicSpec(name, config.partitions, config.retention, config.retention_size)
-
-    return [kept(MESSAGES), kept(CANDIDATES), kept(REJECTED), TopicSpec(REGISTRY, 1, compact=True)]
-
-
 @asynccontextmanager
 async def running(config: Config) -> AsyncGenerator[Addresses]:
     """Start everything; at the end of the block, stop everything in order."""
     metrics = Metrics()
-    folder = config.data
     async with (
-        open_log(folder / "log.sqlite", topics(config.log), session=config.log.session) as events,
-        open_registry(folder / "registry.sqlite") as registry,
-        open_checkpoints(folder / "checkpoints.sqlite") as checkpoints,
-        open_live(folder / "live.sqlite", events.id) as live,
-        open_lake(folder / "lake", events.id, config.lake, answer_time=config.query.time) as lake,
+        open_log(config.data / "log.sqlite", topics(config.log), session=config.log.session) as events,
+        open_tables(config) as registry,
+        open_checkpoints(config) as checkpoints,
+        open_live(config, events.id) as live,
+        open_documents(config, events.id) as documents,
+        open_search(config, events.id) as search,
+        open_reports(config, events.id) as reports,
+        open_lake_of(config, events.id) as lake,
     ):
         await settle(registry, events)
         rules = await _publish_rules(registry, config)
         await drain_outbox(registry, events)
         directory = Directory(config.ingest.anonymous)
         selector = Selector(events, checkpoints, config.selection, config.workers, metrics, rules=rules)
-        writers = _writers(live, lake, events, config, metrics)
+        from_lake = partial(refill, lake)
+        stores: dict[Role, Store] = {"live": live, "documents": documents, "search": search, "reports": reports}
+        writers = [
+            writer
+            for role, store in stores.items()
+            for writer in writers_of(role, store, events, config, metrics, from_lake)
+        ] + writers_of("lake", lake, events, config, metrics)
         states = [writer.state for writer in writers]
         tail = Tail(events, lake.ledger, size=config.query.tail_size, groups={CANDIDATES: f"{lake.name}.{CANDIDATES}"})
-        flow = Flow(metrics, events, states, selector.state, {"live": live.ledger, "lake": lake.ledger})
+        ledgers = {"live": live.ledger, "reports": reports.ledger, "lake": lake.ledger}
+        flow = Flow(metrics, events, states, selector.state, ledgers)
         supervisor = Supervisor()
         try:
             async with directory.following(events):
@@ -105,15 +113,21 @@ async def running(config: Config) -> AsyncGenerator[Addresses]:
                 for writer in writers:
                     supervisor.add(writer.state.group, writer.run)
                 supervisor.add("lake maintenance", Maintainer(lake, config.lake).run)
+                for role, kept in {"documents": documents, "search": search, "reports": reports}.items():
+                    supervisor.add(f"{role} maintenance", partial(maintain, kept))
                 supervisor.add("log maintenance", partial(_maintain_log, events))
                 supervisor.add("flow", flow.run)
-                probes = {"log": events.ping, "live": live.ping, "lake": lake.ping, "tasks": partial(_well, supervisor)}
+                probes: dict[str, Probe] = {"log": events.ping, **{role: store.ping for role, store in stores.items()}}
+                probes |= {"lake": lake.ping, "tasks": partial(_well, supervisor)}
                 app = make_app(
                     Parts(
                         config=config,
                         log=events,
                         live=live,
                         lake=lake,
+                        documents=documents,
+                        search=search,
+                        reports=reports,
                         tail=tail,
                         models=Models(config.models, directory.model_of),
                         door=directory,
@@ -143,7 +157,7 @@ async def _well(supervisor: Supervisor) -> None:
         raise Unavailable("; ".join(f"{name}: {error}" for name, error in supervisor.failures.items()))
 
 
-async def _publish_rules(registry: SqliteRegistry, config: Config) -> Rules:
+async def _publish_rules(registry: Tables, config: Config) -> Rules:
     """Make the configuration's rules, and the registry's choice of models, those that selection follows."""
     chosen: dict[str, str] = {}
     after = ""
@@ -154,7 +168,7 @@ async def _publish_rules(registry: SqliteRegistry, config: Config) -> Rules:
     return Rules(await registry.publish_rules(raw), Raw(raw))
 
 
-async def _follow_models(directory: Directory, registry: SqliteRegistry, config: Config, stop: asyncio.Event) -> None:
+async def _follow_models(directory: Directory, registry: Tables, config: Config, stop: asyncio.Event) -> None:
     """When the registry gives a device another model, selection follows: at most one publication a second."""
     changed = asyncio.Event()
     unwatch = directory.watch(lambda _: changed.set())
@@ -167,28 +181,6 @@ async def _follow_models(directory: Directory, registry: SqliteRegistry, config:
                 await _publish_rules(registry, config)
     finally:
         unwatch()
-
-
-def _writers(live: Store, lake: Store, events: SqliteLog, config: Config, metrics: Metrics) -> list[Writer]:
-    """One worker a store and topic."""
-    workers, quick, large = config.workers, config.live, config.lake
-
-    def of_lake(topic: str) -> Writer:
-        return Writer(
-            lake,
-            topic,
-            events,
-            workers,
-            metrics,
-            batch=large.flush_messages,
-            size=large.flush_size,
-            wait=large.flush_every,
-        )
-
-    of_live = Writer(
-        live, MESSAGES, events, workers, metrics, batch=quick.batch, size=workers.batch_size, wait=quick.wait
-    )
-    return [of_live, of_lake(MESSAGES), of_lake(CANDIDATES), of_lake(REJECTED)]
 
 
 async def _maintain_log(events: SqliteLog, stop: asyncio.Event) -> None:

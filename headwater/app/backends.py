@@ -1,0 +1,142 @@
+"""Which store plays which role: one `case` a profile. A new backend is a section of the configuration, a file, a case.
+
+In: the configuration, and the id of the log that the stores' ledgers are about. Out: open stores, closed below the
+yield. Openers raise `Unavailable` where a server is away.
+"""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from headwater.config import Config, LogConfig
+from headwater.log import CANDIDATES, MESSAGES, REGISTRY, REJECTED, TopicSpec
+from storage.contract import CandidateReader, Checkpoints, LiveReader, ReportReader, SearchReader, Store
+from storage.delta_lake import DeltaLake, open_lake
+from storage.elastic_store import open_elastic_search
+from storage.kafka_log import KafkaLog, open_kafka_log
+from storage.mongo_store import open_mongo_documents
+from storage.mysql_registry import MySqlRegistry, open_mysql_registry
+from storage.mysql_store import open_mysql_reports
+from storage.redis_store import open_redis_live
+from storage.s3_checkpoints import open_s3_checkpoints
+from storage.s3_lake import open_s3_lake
+from storage.sqlite_checkpoints import open_checkpoints as open_sqlite_checkpoints
+from storage.sqlite_documents import open_sqlite_documents
+from storage.sqlite_live import open_live as open_sqlite_live
+from storage.sqlite_log import SqliteLog, open_log
+from storage.sqlite_registry import SqliteRegistry
+from storage.sqlite_registry import open_registry as open_sqlite_registry
+from storage.sqlite_reports import open_sqlite_reports
+from storage.sqlite_search import open_sqlite_search
+
+Events = SqliteLog | KafkaLog
+Tables = SqliteRegistry | MySqlRegistry
+
+
+class Kept(Protocol):
+    """What has to be looked after now and then."""
+
+    async def maintain(self) -> object:
+        """Drop what retention no longer reaches."""
+        ...
+
+
+class LiveStore(Store, LiveReader, Protocol):
+    """The role live."""
+
+
+class DocumentStore(Store, CandidateReader, Kept, Protocol):
+    """The role documents."""
+
+
+class SearchStore(Store, SearchReader, Kept, Protocol):
+    """The role search."""
+
+
+class ReportStore(Store, ReportReader, Kept, Protocol):
+    """The role reports."""
+
+
+def topics(config: LogConfig) -> list[TopicSpec]:
+    """What is on the log. Candidates go to the partition number of their source, so they have as many."""
+
+    def kept(name: str) -> TopicSpec:
+        return TopicSpec(name, config.partitions, config.retention, config.retention_size)
+
+    return [kept(MESSAGES), kept(CANDIDATES), kept(REJECTED), TopicSpec(REGISTRY, 1, compact=True)]
+
+
+def open_events(config: Config) -> AbstractAsyncContextManager[Events]:
+    """The log."""
+    match config.profile:
+        case "embedded":
+            return open_log(config.data / "log.sqlite", topics(config.log), session=config.log.session)
+        case "stack":
+            return open_kafka_log(config.kafka, topics(config.log), session=config.log.session)
+
+
+def open_tables(config: Config) -> AbstractAsyncContextManager[Tables]:
+    """The registry."""
+    match config.profile:
+        case "embedded":
+            return open_sqlite_registry(config.data / "registry.sqlite")
+        case "stack":
+            return open_mysql_registry(config.mariadb)
+
+
+def open_checkpoints(config: Config) -> AbstractAsyncContextManager[Checkpoints]:
+    """Where the selector keeps its state."""
+    match config.profile:
+        case "embedded":
+            return open_sqlite_checkpoints(config.data / "checkpoints.sqlite")
+        case "stack":
+            return open_s3_checkpoints(config.s3)
+
+
+def open_live(config: Config, log_id: str) -> AbstractAsyncContextManager[LiveStore]:
+    """The role live."""
+    match config.profile:
+        case "embedded":
+            return open_sqlite_live(config.data / "live.sqlite", log_id)
+        case "stack":
+            return open_redis_live(config.redis, log_id)
+
+
+def open_documents(config: Config, log_id: str) -> AbstractAsyncContextManager[DocumentStore]:
+    """The role documents."""
+    kept = config.documents.retention
+    match config.profile:
+        case "embedded":
+            return open_sqlite_documents(config.data / "documents.sqlite", log_id, retention=kept)
+        case "stack":
+            return open_mongo_documents(config.mongodb, log_id, retention=kept)
+
+
+def open_search(config: Config, log_id: str) -> AbstractAsyncContextManager[SearchStore]:
+    """The role search."""
+    kept = config.search.retention
+    match config.profile:
+        case "embedded":
+            return open_sqlite_search(config.data / "search.sqlite", log_id, retention=kept)
+        case "stack":
+            return open_elastic_search(config.elasticsearch, log_id, retention=kept)
+
+
+def open_reports(config: Config, log_id: str) -> AbstractAsyncContextManager[ReportStore]:
+    """The role reports."""
+    rows = config.reports.rows
+    match config.profile:
+        case "embedded":
+            return open_sqlite_reports(config.data / "reports.sqlite", log_id, rows=rows)
+        case "stack":
+            return open_mysql_reports(config.mariadb, log_id, rows=rows)
+
+
+def open_lake_of(config: Config, log_id: str) -> AbstractAsyncContextManager[DeltaLake]:
+    """The role lake."""
+    time = config.query.time
+    match config.profile:
+        case "embedded":
+            return open_lake(config.data / "lake", log_id, config.lake, answer_time=time)
+        case "stack":
+            cache = config.data / "lake-cache"
+            return open_s3_lake(config.s3, log_id, config.lake, cache=cache, answer_time=time)
