@@ -14,10 +14,16 @@ TOPIC = "messages"
 class Logs(Protocol):
     """One kind of log. `open` opens the same log again and again; `fresh` is another, empty one.
 
-    `idle`: seconds after which a batch returns with nothing.
+    `idle`: seconds after which a batch returns with nothing. `tick`: microseconds that its entries' times are exact to.
+    `pace`: how much slower than in one process its members are told of things.
+    `enough`: True once a property has been tried often enough, where each example costs its time.
     """
 
     idle: float
+    pace: float
+    tick: int
+
+    def enough(self) -> bool: ...
 
     def open(self, *topics: TopicSpec, session: float = 30.0) -> AbstractAsyncContextManager[Log]: ...
 

@@ -85,12 +85,15 @@ async def test_a_leaving_member_gives_up_its_partitions_at_once(logs: Logs) -> N
 
 
 async def test_a_silent_member_loses_its_partitions_and_its_commit_is_stale(logs: Logs) -> None:
-    async with logs.open(topic(2), session=0.15) as log, log.subscribe([TOPIC], "g") as silent:
+    async with logs.open(topic(2), session=0.15 * logs.pace) as log, log.subscribe([TOPIC], "g") as silent:
         await put(log, 0, "a")
         await put(log, 1, "b")
         in_hand = await take(silent, 2)
         async with log.subscribe([TOPIC], "g") as other:
-            assert len(await take(other, 2)) == 2
+            seen: set[str] = set()
+            async with asyncio.timeout(5):
+                while seen != {"a", "b"}:  # one of them twice, if it had that partition before the other's was lost
+                    seen.update(values(await other.batch(10, 1000, 0)))
             with pytest.raises(Stale):
                 await silent.commit(in_hand)
             assert await log.committed("g", TOPIC) == {}
@@ -106,18 +109,18 @@ async def test_a_silent_member_cannot_commit_even_while_it_is_told(logs: Logs) -
             except Stale:
                 told.append("stale")
 
-    async with logs.open(topic(1), session=0.1) as log, log.subscribe([TOPIC], "g", Late()) as member:
+    async with logs.open(topic(1), session=0.1 * logs.pace) as log, log.subscribe([TOPIC], "g", Late()) as member:
         await put(log, 0, "a")
         in_hand = await take(member, 1)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3 * logs.pace)
         assert told == ["stale"]
 
 
 async def test_a_member_that_was_silent_may_come_back(logs: Logs) -> None:
-    async with logs.open(topic(1), session=0.1) as log, log.subscribe([TOPIC], "g") as member:
+    async with logs.open(topic(1), session=0.1 * logs.pace) as log, log.subscribe([TOPIC], "g") as member:
         await put(log, 0, "a", "b", "c")
         in_hand = await member.batch(1, 1000, 0)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3 * logs.pace)
         with pytest.raises(Stale):
             await member.commit(in_hand)
         again = await take(member, 3)
@@ -135,7 +138,7 @@ async def test_a_member_that_takes_is_not_silent(logs: Logs) -> None:
 
 
 async def test_resting_keeps_the_partitions_and_takes_nothing(logs: Logs) -> None:
-    async with logs.open(topic(1), session=0.1) as log, log.subscribe([TOPIC], "g") as member:
+    async with logs.open(topic(1), session=0.1 * logs.pace) as log, log.subscribe([TOPIC], "g") as member:
         await put(log, 0, "a")
         in_hand = await take(member, 1)
         began = time.monotonic()
@@ -385,6 +388,8 @@ class Story:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_steps)
 async def test_however_members_come_and_go_nothing_is_skipped(logs: Logs, steps: list[tuple[str, int, int]]) -> None:
+    if logs.enough():
+        return
     async with logs.fresh().open(topic(3)) as log:
         story = Story(log)
         for what, who, count in steps:
