@@ -111,22 +111,23 @@ class MySql:
                     await connection.commit()
                 return result
         except (OSError, TimeoutError) as error:
-            raise Unavailable(f"{self._where}: {str(error) or f'no answer within {self._config.time:g} s'}") from error
+            raise Unavailable(f"{self.where}: {str(error) or f'no answer within {self._config.time:g} s'}") from error
         except aiomysql.Error as error:
             raise self._mapped(error) from error
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
+        """Which server, for a person."""
         return f"MariaDB {self._config.host}:{self._config.port}"
 
     def _mapped(self, error: Exception) -> Exception:
         code = error_code(error)
         if code in _MISSING:
-            return _TablesMissing(f"{self._where}: {error}")
+            return _TablesMissing(f"{self.where}: {error}")
         permanent = isinstance(error, aiomysql.IntegrityError | aiomysql.DataError | aiomysql.ProgrammingError)
         if permanent or code in _OF_THE_DATA:
             return error
-        return Unavailable(f"{self._where}: {error}")
+        return Unavailable(f"{self.where}: {error}")
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[Any, None]:

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
+import aiomysql
+
 from headwater import times
 from headwater.config import MariaDb
 from headwater.errors import PartialWrite, Unavailable
@@ -75,6 +77,8 @@ class MySqlReports(MySqlReportReader):
             if arrived and max(arrived) >= self._bound:
                 self._bound = await extend(self._mysql, max(arrived), kept, self._rows)
             refused = await self._mysql.transaction(lambda cursor: self._apply(cursor, batch, kept))
+        except aiomysql.IntegrityError as error:  # another log's writer put the same row a moment ago
+            raise Unavailable(f"{self._mysql.where}: {error}") from error
         except Unavailable:
             self._bound = 0  # the table may be another one when the server is back
             raise

@@ -449,6 +449,19 @@ def _passing(trouble: Trouble, server: Server, place: str) -> None:
     trouble(server)
 
 
+async def test_two_logs_that_bring_the_same_messages_at_once_make_each_count_once(opens: Opens) -> None:
+    said = [message(n) for n in range(60)]
+    async with opens("log-1") as one, opens("log-2") as other:
+
+        async def bring(store: Reports) -> None:
+            for start in range(0, len(said), 6):
+                await _until_written(store, records(said)[start : start + 6])
+
+        await asyncio.wait_for(asyncio.gather(bring(one), bring(other)), 30)
+        assert await rows(one) == said
+        assert said_by(await rollups(one)) == naive(said, "minute")
+
+
 async def _until_written(store: Store, batch: Sequence[Record]) -> None:
     async with asyncio.timeout(20):
         while True:
