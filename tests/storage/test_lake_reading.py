@@ -23,14 +23,27 @@ from headwater.times import SECOND
 from storage.contract import LakeRow, Span
 from storage.delta_lake import DeltaLake, open_lake
 from storage.lake_query import Answer
+from storage.s3_lake import open_s3_lake
 from tests.storage import factory
 from tests.storage.factory import DAY, PARTITIONS, T, candidate, message, records, rejected
 from tests.storage.lake_kit import ALL, expected, reader, seen
+from tests.storage.s3_kit import s3_of
 
 
 @pytest.fixture
-async def lake(tmp_path: Path) -> AsyncGenerator[DeltaLake, None]:
+async def local_lake(tmp_path: Path) -> AsyncGenerator[DeltaLake, None]:
     async with open_lake(tmp_path / "lake", "log-1", Lake()) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["local", "s3"])
+async def lake(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[DeltaLake, None]:
+    if request.param == "local":
+        opening = open_lake(tmp_path / "lake", "log-1", Lake())
+    else:
+        config = s3_of(request.getfixturevalue("minio_server"))
+        opening = open_s3_lake(config, "log-1", Lake(), cache=tmp_path / "cache")
+    async with opening as opened:
         yield opened
 
 
@@ -148,14 +161,14 @@ async def test_history_of_a_field_is_of_the_messages_that_have_it(lake: DeltaLak
     assert (await lake.history("pump-7", ALL, 10, field="it's"))[0] == []
 
 
-async def test_the_ledger_is_that_of_what_was_read(tmp_path: Path, lake: DeltaLake) -> None:
+async def test_the_ledger_is_that_of_what_was_read(tmp_path: Path, local_lake: DeltaLake) -> None:
     async with reader(tmp_path / "lake") as other:
         for n in range(5):
-            await lake.write(records([message(n), candidate(n), rejected(n)], start=n))
+            await local_lake.write(records([message(n), candidate(n), rejected(n)], start=n))
             rows, ledger = await other.history("pump-7", ALL, 100)
             assert (len(rows), ledger) == (n + 1, {partition_for(b"pump-7", PARTITIONS): n})
-            assert (await other.candidates(None, ALL, 100))[1] == await lake.ledger(CANDIDATES)
-            assert (await other.rejected(ALL, 100))[1] == await lake.ledger(REJECTED)
+            assert (await other.candidates(None, ALL, 100))[1] == await local_lake.ledger(CANDIDATES)
+            assert (await other.rejected(ALL, 100))[1] == await local_lake.ledger(REJECTED)
 
 
 async def test_a_lake_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
@@ -216,10 +229,10 @@ async def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path, monkeyp
         assert len((await lake.history("pump-7", ALL, 10))[0]) == 1, "and the next one is answered"
 
 
-async def test_other_engines_read_the_same(tmp_path: Path, lake: DeltaLake) -> None:
+async def test_other_engines_read_the_same(tmp_path: Path, local_lake: DeltaLake) -> None:
     said = [message(n, f"d{n % 7}", received=T + n % 3 * DAY, fields={"a": n / 8, "b": n % 2 == 0}) for n in range(500)]
     for start in range(0, 500, 100):
-        await lake.write(records(said[start : start + 100], start=start))
+        await local_lake.write(records(said[start : start + 100], start=start))
     uri = tmp_path / "lake" / "readings"
     table = DeltaTable(uri)
     total = sum(n / 8 for n in range(500)) + 250
