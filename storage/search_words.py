@@ -10,6 +10,7 @@ names of fields, and texts; and the pairs of its fields and texts, of `device`, 
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from headwater.message import Candidate, Number
@@ -30,6 +31,7 @@ class Words(NamedTuple):
     pairs: list[str]
 
 
+@lru_cache(4096)  # names of devices, rules and fields come again and again
 def folded(text: str) -> str:
     """Text as it is compared."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
@@ -58,9 +60,10 @@ def words_of(candidate: Candidate) -> Words:
     return Words(sorted(words), sorted(pairs))
 
 
-def split(text: str) -> Iterator[str]:
+@lru_cache(4096)
+def split(text: str) -> tuple[str, ...]:
     """The words of a text."""
-    return (word[:LONGEST] for word in _WORD.findall(folded(text)))
+    return tuple(word[:LONGEST] for word in _WORD.findall(folded(text)))
 
 
 def pair(field: str, value: Number | str) -> str:
