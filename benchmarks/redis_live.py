@@ -2,7 +2,7 @@
 
 Run: `python -m benchmarks.redis_live --url redis://HOST:PORT/0 [--messages N] [--devices N …] [--batch N]`. The
 messages of `benchmarks.live`. *bare* is one pipeline a batch with an HSET a message, of its values and its time:
-what a writer costs that leaves everything to the driver, compares nothing, keeps no ledger. Keys are removed afterwards.
+what a writer costs that leaves everything to the driver, compares nothing, keeps no ledger. Its keys are removed then.
 """
 
 import argparse
