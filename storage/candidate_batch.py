@@ -4,7 +4,7 @@ In: records, what the ledger covers, and the instant before which a candidate ha
 its highest revision; the positions to note; and what can never be stored, with the reason.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from headwater.log import CANDIDATES
@@ -47,10 +47,11 @@ def encode_new(
     best: dict[tuple[str, str], Row[T]] = {}
     positions: dict[int, int] = {}
     refused: dict[int, str] = {}
-    for index, record, candidate in _candidates(batch):
-        if record.position <= applied.get(record.partition, -1):
+    for index, (topic, partition, _, position, candidate) in enumerate(batch):
+        if topic != CANDIDATES or not isinstance(candidate, Candidate) or position <= applied.get(partition, -1):
             continue
-        positions[record.partition] = max(record.position, positions.get(record.partition, -1))
+        if position > positions.get(partition, -1):
+            positions[partition] = position
         key = (candidate.device, candidate.id)
         known = best.get(key)
         if candidate.time < cutoff or (known is not None and known.candidate.revision >= candidate.revision):
@@ -60,9 +61,3 @@ def encode_new(
         except never as error:
             refused[index] = f"{type(error).__name__}: {error}"[:500]
     return Encoded(list(best.values()), positions, refused)
-
-
-def _candidates(batch: Sequence[Record]) -> Iterator[tuple[int, Record, Candidate]]:
-    for index, record in enumerate(batch):
-        if record.topic == CANDIDATES and isinstance(record.body, Candidate):
-            yield index, record, record.body

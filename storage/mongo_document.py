@@ -40,6 +40,7 @@ def _own_name(name: str) -> str:
     return unquote(name) if "%" in name else name
 
 
+@lru_cache(256)  # a message has the same time in several places
 def date(micros: int) -> DatetimeMS:
     """A BSON date; microseconds are cut."""
     return DatetimeMS(micros // 1000)
@@ -91,16 +92,21 @@ def _message(message: Message, device: str) -> Document:
         made["heard_by"] = [_present(gateway=by.gateway, rssi=by.rssi, snr=by.snr) for by in message.heard_by]
     if message.device != device:
         made["device"] = message.device
-    for name, value, usual in (
-        ("flag", message.flag, ""),
-        ("via", message.via, ""),
-        ("decoder", message.decoder, "native"),
-        ("raw", message.raw, None),
-        ("v", message.v, FORMAT_VERSION),
-    ):
-        if value != usual:
-            made[name] = value
+    _add_rarities(made, message)
     return made
+
+
+def _add_rarities(made: Document, message: Message) -> None:
+    if message.flag:
+        made["flag"] = message.flag
+    if message.via:
+        made["via"] = message.via
+    if message.decoder != "native":
+        made["decoder"] = message.decoder
+    if message.raw is not None:
+        made["raw"] = message.raw
+    if message.v != FORMAT_VERSION:
+        made["v"] = message.v
 
 
 def _number(value: Number) -> Number | Decimal128:

@@ -140,9 +140,8 @@ class SqliteDocuments:
 
 
 def _row(candidate: Candidate) -> tuple[str, str, int, int, bytes]:
-    for number in (candidate.time, candidate.revision):
-        if not _LOWEST <= number <= _HIGHEST:
-            raise OverflowError(f"{number} has more than 64 bits")
+    if not (_LOWEST <= candidate.time <= _HIGHEST and _LOWEST <= candidate.revision <= _HIGHEST):
+        raise OverflowError("a time or revision has more than 64 bits")
     return candidate.device, candidate.id, candidate.time, candidate.revision, encode(candidate)
 
 
