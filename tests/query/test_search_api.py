@@ -26,7 +26,7 @@ async def found(api: Api, query: str) -> list[int]:
 
 
 def off(n: int, **parts: object) -> Candidate:
-    return candidate(n, message=message(n, texts={"state": "Off" if n % 2 else "On"}, **parts))
+    return candidate(n, message=message(n, "pump-7", texts={"state": "Off" if n % 2 else "On"}, **parts))
 
 
 async def test_words_and_fields_find_newest_first(api: Api) -> None:
