@@ -1,0 +1,44 @@
+"""What the stack's files say fits the program: every setting exists, every panel shows a metric there is."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from headwater.config import load
+
+ROOT = Path(__file__).parents[2]
+
+
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+
+
+def test_the_app_services_are_configured_with_settings_that_exist(tmp_path: Path) -> None:
+    for name in ("gateway", "consumer", "api"):
+        environment: dict[str, str] = dict(compose()["services"][name]["environment"])
+        for key, value in environment.items():
+            if key.endswith("_FILE"):
+                secret = tmp_path / Path(value).name
+                secret.write_text("a secret", "utf-8")
+                environment[key] = str(secret)
+        config = load(None, {key: value for key, value in environment.items() if key.startswith("HEADWATER_")})
+        assert config.profile == "stack"
+        assert config.redis.password.get_secret_value() == "a secret"
+
+
+def test_every_image_is_pinned_and_every_service_has_a_memory_limit() -> None:
+    for name, service in compose()["services"].items():
+        image: str = service["image"]
+        assert re.search(r":[^:/]*\d|:local$", image), (name, image)
+        assert service["mem_limit"], name
+
+
+def test_the_dashboard_shows_only_metrics_that_exist() -> None:
+    documented = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs/metrics.md").read_text("utf-8"), re.MULTILINE))
+    board = json.loads((ROOT / "deploy/grafana/dashboards/headwater.json").read_text("utf-8"))
+    shown = {name for panel in board["panels"] for name in re.findall(r"headwater_\w+", panel["targets"][0]["expr"])}
+    assert shown
+    assert {re.sub(r"_(total|bucket)$", "", name) for name in shown} <= documented
