@@ -1,10 +1,11 @@
 """The Kafka log while brokers die, hang and come back, and while members freeze."""
 
 import asyncio
+import gc
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -18,8 +19,18 @@ from tests.log.kit import TOPIC, kept, put, take, topic, values
 from tests.services.proxy import proxied
 from tests.services.server import Server
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""Where a broker goes away while aiokafka connects to it, aiokafka leaves a socket to the garbage collector."""
+
 LIMIT = 40.0
 """Seconds that any of this may take on a busy machine: a broker that was killed starts again in some of them."""
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Generator[None, None, None]:
+    """Such sockets are found here, not in another test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
