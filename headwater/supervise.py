@@ -11,6 +11,8 @@ from contextlib import suppress
 
 import structlog
 
+from headwater.errors import Unavailable
+
 log = structlog.get_logger()
 
 Run = Callable[[asyncio.Event], Awaitable[None]]
@@ -56,7 +58,10 @@ class Supervisor:
                 if loop.time() - began > 10 * self._longest:
                     pause = self._first
                 self.failures[name] = f"{type(error).__name__}: {error}"
-                log.exception("failed, will be started again", task=name, seconds=round(pause, 1))
+                if isinstance(error, Unavailable):  # it says itself what it is
+                    log.warning("waits for what is away", task=name, seconds=round(pause, 1), error=str(error))
+                else:
+                    log.exception("failed, will be started again", task=name, seconds=round(pause, 1))
             else:
                 self.failures.pop(name, None)
                 return

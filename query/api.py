@@ -26,7 +26,7 @@ from query.pages import page_routes
 from query.problems import RESPONSES, answer_errors
 from query.record_api import record_routes
 from query.search_api import search_routes
-from query.system_api import Streams, system_routes
+from query.system_api import Streams, live_routes, process_routes
 from query.tail import Tail
 from storage.contract import CandidateReader, LakeReader, LiveReader, ReportReader, SearchReader
 
@@ -86,7 +86,8 @@ def make_app(parts: Parts) -> FastAPI:
     app.include_router(record_routes(config, history))
     finding = Finding(parts.search, parts.tail, log_id=parts.log.id)
     app.include_router(search_routes(config, finding, parts.live, parts.reports, parts.log.id))
-    app.include_router(system_routes(streams, parts.flow, parts.health, parts.metrics))
+    app.include_router(live_routes(streams, parts.flow))
+    app.include_router(process_routes(parts.health, parts.metrics))
     for router in parts.routers:
         app.include_router(router)
     app.include_router(page_routes())

@@ -73,9 +73,9 @@ class Streams:
         return EventStream(Stream(self._tail, wanted, self._partitions).events(seen), ended, closed)
 
 
-def system_routes(streams: Streams, flow: Flow, health: Health, metrics: Metrics) -> APIRouter:
-    """The routes."""
-    routes = _Routes(streams, flow, health, metrics)
+def live_routes(streams: Streams, flow: Flow) -> APIRouter:
+    """What goes on now."""
+    routes = _Live(streams, flow)
     router = APIRouter(responses=RESPONSES, route_class=TimedRoute)
     get = router.add_api_route
     get(
@@ -92,6 +92,14 @@ def system_routes(streams: Streams, flow: Flow, health: Health, metrics: Metrics
         summary="Messages as they arrive",
     )
     get("/api/v1/flow", routes.flow, tags=["live"], response_model=FlowAnswer, summary="Counters, rates, what waits")
+    return router
+
+
+def process_routes(health: Health, metrics: Metrics) -> APIRouter:
+    """How the process is."""
+    routes = _Process(health, metrics)
+    router = APIRouter(responses=RESPONSES, route_class=TimedRoute)
+    get = router.add_api_route
     get("/healthz", routes.healthz, tags=["system"], response_model=HealthAnswer, summary="Does the process live?")
     get(
         "/readyz",
@@ -114,12 +122,10 @@ def system_routes(streams: Streams, flow: Flow, health: Health, metrics: Metrics
     return router
 
 
-class _Routes:
-    def __init__(self, streams: Streams, flow: Flow, health: Health, metrics: Metrics) -> None:
+class _Live:
+    def __init__(self, streams: Streams, flow: Flow) -> None:
         self._streams = streams
         self._flow = flow
-        self._health = health
-        self._metrics = metrics
 
     async def stream(
         self,
@@ -141,6 +147,12 @@ class _Routes:
 
     async def flow(self, _: Reader) -> Response:
         return reply(await self._flow.answer())
+
+
+class _Process:
+    def __init__(self, health: Health, metrics: Metrics) -> None:
+        self._health = health
+        self._metrics = metrics
 
     async def healthz(self) -> Response:
         return reply({"status": "ok", "checks": {}})

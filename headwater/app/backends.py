@@ -44,15 +44,19 @@ class LiveStore(Store, LiveReader, Protocol):
     """The role live."""
 
 
-class DocumentStore(Store, CandidateReader, Kept, Protocol):
+class KeptStore(Store, Kept, Protocol):
+    """A store whose retention has to be applied."""
+
+
+class DocumentStore(KeptStore, CandidateReader, Protocol):
     """The role documents."""
 
 
-class SearchStore(Store, SearchReader, Kept, Protocol):
+class SearchStore(KeptStore, SearchReader, Protocol):
     """The role search."""
 
 
-class ReportStore(Store, ReportReader, Kept, Protocol):
+class ReportStore(KeptStore, ReportReader, Protocol):
     """The role reports."""
 
 

@@ -4,7 +4,6 @@ In: the configuration, and where to listen. Out: one line with `ready`, how to s
 """
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -15,10 +14,12 @@ import click
 import uvloop
 
 from headwater import logs
-from headwater.app.embedded import Addresses, running
+from headwater.app.embedded import running
+from headwater.app.front_door import Addresses
 from headwater.commands.demo import demo_models
 from headwater.commands.ending import leave
 from headwater.commands.options import read_configuration
+from headwater.commands.running import collect_garbage_less_often
 from headwater.config import Config
 from headwater.errors import ConfigError, HeadwaterError
 
@@ -43,7 +44,7 @@ def up(file: Path | None, data: Path | None, http: str | None, mqtt: str | None,
     if demo:
         config = config.model_copy(update={"models": demo_models() | dict(config.models)})
     logs.configure(config.logging)
-    _collect_garbage_less_often()
+    collect_garbage_less_often()
     try:
         uvloop.run(_serve(config, demo=demo))
     except ConfigError as error:
@@ -51,12 +52,6 @@ def up(file: Path | None, data: Path | None, http: str | None, mqtt: str | None,
     except HeadwaterError as error:
         raise click.ClickException(f"could not start: {error}") from None
     leave(0)
-
-
-def _collect_garbage_less_often() -> None:
-    """Batches make and drop a hundred thousand objects that form no cycles: the default looks at them far too often."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 async def _serve(config: Config, *, demo: bool) -> None:

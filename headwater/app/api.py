@@ -1,0 +1,94 @@
+"""`headwater api`: what people and programs ask, the registry, and the rules that selection follows. HTTP only.
+
+In: a checked configuration. Out: a running API until the block ends. A store that is away is missing only from the
+answers that need it. It takes messages by HTTP too, as a gateway does.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from headwater.app.attached import Attached, patiently
+from headwater.app.backends import (
+    open_documents,
+    open_events,
+    open_lake_of,
+    open_live,
+    open_reports,
+    open_search,
+    open_tables,
+)
+from headwater.app.front_door import Addresses, front_door
+from headwater.app.rules import follow_models, publish_rules
+from headwater.app.upkeep import well
+from headwater.config import Config
+from headwater.directory import Directory
+from headwater.log import CANDIDATES
+from headwater.metrics import Metrics
+from headwater.supervise import Supervisor
+from ingest.models import Models
+from query.api import Parts, make_app
+from query.flow import Flow
+from query.health import Health, Probe
+from query.registry_api import registry_routes
+from query.tail import Tail
+from storage.outbox import drain_outbox, run_outbox, settle
+
+TASK_SECONDS = 15.0
+
+
+@asynccontextmanager
+async def answering(config: Config) -> AsyncGenerator[Addresses]:
+    """Answer. Raises `Unavailable` where the log or the registry is away for longer than a start may take."""
+    metrics = Metrics()
+    supervisor = Supervisor()
+    async with AsyncExitStack() as stack:
+        events = await patiently(stack, partial(open_events, config))
+        registry = await patiently(stack, partial(open_tables, config))
+        await settle(registry, events)
+        await publish_rules(registry, config)
+        await drain_outbox(registry, events)
+        directory = Directory(config.ingest.anonymous)
+        await patiently(stack, lambda: directory.following(events))
+        live = Attached("live state", lambda: open_live(config, events.id))
+        documents = Attached("the documents store", lambda: open_documents(config, events.id))
+        search = Attached("the search store", lambda: open_search(config, events.id))
+        reports = Attached("the reports store", lambda: open_reports(config, events.id))
+        lake = Attached("the lake", lambda: open_lake_of(config, events.id))
+
+        async def in_lake(topic: str) -> Mapping[int, int]:
+            return await lake.store.ledger(topic)
+
+        tail = Tail(events, in_lake, size=config.query.tail_size, groups={CANDIDATES: f"lake.{CANDIDATES}"})
+        flow = Flow(metrics, events, [])
+        stores = {"live": live, "documents": documents, "search": search, "reports": reports, "lake": lake}
+        probes: dict[str, Probe] = {"log": events.ping, "tasks": partial(well, supervisor)}
+        app = make_app(
+            Parts(
+                config=config,
+                log=events,
+                live=live.proxy(),
+                lake=lake.proxy(),
+                documents=documents.proxy(),
+                search=search.proxy(),
+                reports=reports.proxy(),
+                tail=tail,
+                models=Models(config.models, directory.model_of),
+                door=directory,
+                metrics=metrics,
+                flow=flow,
+                health=Health(probes, []),
+                routers=[registry_routes(registry, directory, tuple(config.models))],
+            )
+        )
+        try:
+            for name, store in stores.items():
+                supervisor.add(name, store.run)
+            supervisor.add("outbox", partial(run_outbox, registry, events))
+            supervisor.add("rules", partial(follow_models, directory, registry, config))
+            supervisor.add("tail", tail.run)
+            supervisor.add("flow", flow.run)
+            async with front_door(config, app, events, directory, metrics, mqtt=False) as addresses:
+                yield addresses
+        finally:
+            await supervisor.stop(TASK_SECONDS)

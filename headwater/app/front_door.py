@@ -1,0 +1,49 @@
+"""The front door of one process: intake, HTTP, and MQTT where it is wanted.
+
+In: the app that answers beside ingest, the log, who may enter. Out: addresses; stopped in order: nothing new is taken,
+what waits is appended and acknowledged, streams end, connections close.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from fastapi import FastAPI
+
+from headwater.app.backends import Events
+from headwater.config import Config
+from headwater.directory import Directory
+from headwater.metrics import Metrics
+from ingest.http.server import open_http
+from ingest.intake import LogIntake
+from ingest.mqtt.server import open_mqtt
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application  # starlette and uvicorn each have their own words for the same
+
+DRAIN_SECONDS = 15.0
+
+
+class Addresses(NamedTuple):
+    """Where it serves, HOST:PORT with the real ports. `mqtt` is empty where there is none."""
+
+    http: str
+    mqtt: str
+
+
+@asynccontextmanager
+async def front_door(
+    config: Config, app: FastAPI, events: Events, directory: Directory, metrics: Metrics, *, mqtt: bool = True
+) -> AsyncGenerator[Addresses]:
+    """Open it; closed in order below the yield."""
+    async with LogIntake(events, config, metrics, directory.model_of) as intake, AsyncExitStack() as stack:
+        endpoint = await stack.enter_async_context(open_mqtt(config, intake, directory, metrics)) if mqtt else None
+        asgi = cast("ASGI3Application", app)
+        http = await stack.enter_async_context(open_http(config, asgi, intake, directory, metrics))
+        yield Addresses(http.address, "" if endpoint is None else endpoint.address)
+        http.stop_accepting()
+        if endpoint is not None:
+            endpoint.stop_accepting()
+        await intake.drain(DRAIN_SECONDS)
+        if (streams := getattr(app.state, "streams", None)) is not None:
+            streams.end()

@@ -1,0 +1,29 @@
+"""`headwater gateway`: only the front door. As many as wanted; any of them takes any device.
+
+In: a checked configuration. Out: a running front door until the block ends.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from headwater.app.attached import patiently
+from headwater.app.backends import open_events
+from headwater.app.front_door import Addresses, front_door
+from headwater.config import Config
+from headwater.directory import Directory
+from headwater.metrics import Metrics
+from query.health import Health
+from query.process_api import make_process_app
+
+
+@asynccontextmanager
+async def receiving(config: Config) -> AsyncGenerator[Addresses]:
+    """Take messages. Raises `Unavailable` where the log is away for longer than a start may take."""
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        events = await patiently(stack, partial(open_events, config))
+        directory = Directory(config.ingest.anonymous)
+        await patiently(stack, lambda: directory.following(events))
+        app = make_process_app(config, directory, metrics, Health({"log": events.ping}, []))
+        yield await stack.enter_async_context(front_door(config, app, events, directory, metrics))

@@ -1,0 +1,110 @@
+"""The stack end to end: what a gateway acknowledged is in each of the five real stores, once, whoever dies meanwhile."""
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.services.server import Server
+from tests.system.stack import Stack
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+COUNT = 600
+DEVICES = 12
+
+
+@pytest.fixture
+def stack(
+    tmp_path: Path,
+    kafka_server: Server,
+    redis_server: Server,
+    mongo_server: Server,
+    elastic_server: Server,
+    mariadb_server: Server,
+    minio_server: Server,
+) -> Generator[Stack, None, None]:
+    servers = {
+        "kafka": kafka_server,
+        "redis": redis_server,
+        "mongo": mongo_server,
+        "elastic": elastic_server,
+        "mariadb": mariadb_server,
+        "minio": minio_server,
+    }
+    settings = {"HEADWATER_LAKE__FLUSH_EVERY": "500ms", "HEADWATER_LOG__SESSION": "6s"}
+    made = Stack(tmp_path, servers, settings)
+    yield made
+    made.close()
+
+
+def get(stack: Stack, path: str) -> Any:
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.asking}/api/v1/{path}", timeout=60) as reply:
+        return json.loads(reply.read())
+
+
+def send(stack: Stack, numbers: range) -> None:
+    """Acknowledged on return. Messages of a device in the order of their numbers; each is selected, for its text changes."""
+    lines = [{"device": f"pump-{n % DEVICES}", "id": f"m{n}", "fields": {"n": n, "word": f"w{n}"}} for n in numbers]
+    body = "\n".join(map(json.dumps, lines))
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{stack.http}/ingest", body.encode(), {"Content-Type": "application/x-ndjson"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as reply:
+        assert json.loads(reply.read()) == {"accepted": len(numbers), "rejected": []}
+
+
+def until(what: Callable[[], object], wanted: object, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    found: object = None
+    while time.monotonic() < deadline:
+        try:
+            found = what()
+        except OSError as error:
+            found = error
+        if found == wanted:
+            return
+        time.sleep(0.3)
+    assert found == wanted
+
+
+def test_what_was_acknowledged_is_in_every_store_once_though_a_consumer_is_killed(stack: Stack) -> None:
+    api, gateway = stack.api(), stack.gateway()
+    consumers = [stack.consumer(), stack.consumer()]
+    for part in (api, gateway, *consumers):
+        part.wait_ready()
+    for start in range(0, COUNT, 100):
+        send(stack, range(start, start + 100))
+        if start == 200:
+            consumers[0].kill()
+            consumers.append(stack.consumer())
+    consumers[-1].wait_ready()
+    sent = set(range(COUNT))
+
+    def live() -> int:
+        return sum(one["entries"] for one in get(stack, "devices?limit=100")["items"])
+
+    until(live, COUNT)
+    newest = {one["device"]: one["fields"]["n"]["value"] for one in get(stack, "devices?limit=100")["items"]}
+    assert newest == {f"pump-{n % DEVICES}": n for n in range(COUNT - DEVICES, COUNT)}
+
+    def rolled() -> tuple[int, int]:
+        items = get(stack, "reports/day?field=n&limit=1000")["items"]
+        return sum(one["count"] for one in items), sum(int(one["sum"]) for one in items)
+
+    until(rolled, (COUNT, sum(sent)))
+    assert sorted(one["fields"]["n"] for one in get(stack, "reports/rows?limit=1000")["items"]) == sorted(sent)
+    until(
+        lambda: sorted(one["message"]["fields"]["n"] for one in get(stack, "candidates?limit=1000")["items"]),
+        sorted(sent),
+    )
+    found = get(stack, "search?q=pump&limit=1000")["items"]
+    assert sorted(one["message"]["fields"]["n"] for one in found) == sorted(sent)
+    assert [one["message"]["fields"]["n"] for one in get(stack, "search?q=word:w123")["items"]] == [123]
+    history = [get(stack, f"devices/pump-{number}/history?limit=1000")["items"] for number in range(DEVICES)]
+    assert sorted(one["fields"]["n"] for items in history for one in items) == sorted(sent)
+    for part in (gateway, *consumers[1:], api):
+        assert part.stop() == 0, part.output.read_text()[-3000:]
