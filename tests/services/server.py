@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -191,8 +192,12 @@ class Process:
         return True
 
     def freeze(self) -> None:
+        """All its threads stand still when this returns: a signal alone leaves them time for one more answer."""
         if self._group:
             self._signal(signal.SIGSTOP)
+            end = time.monotonic() + STOP_TIME
+            while not _stands_still(self._group) and time.monotonic() < end:
+                time.sleep(0.001)
 
     def thaw(self) -> None:
         if self._group:
@@ -209,3 +214,11 @@ class Process:
 
     def log_text(self) -> str:
         return self.log.read_text("utf-8", "replace") if self.log.exists() else ""
+
+
+def _stands_still(pid: int) -> bool:
+    states: list[str] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):
+            states.append(task.read_text().rpartition(")")[2].split()[0])
+    return set(states) <= {"T", "t"}
