@@ -3,6 +3,7 @@
 In: the configuration. Out: one line a check; exit code 1 if one failed.
 """
 
+import asyncio
 import shutil
 import socket
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from headwater.app.dependencies import problems
 from headwater.commands.options import configured
 from headwater.config import Config
 
@@ -25,6 +27,7 @@ def check(config: Config) -> None:
     \b
     headwater check
     headwater check --config config.yaml
+    HEADWATER_PROFILE=stack headwater check        every server too
     """
     failed = False
     for name, problem in _checks(config):
@@ -37,6 +40,8 @@ def _checks(config: Config) -> Iterator[tuple[str, str | None]]:
     yield "configuration", None
     yield f"data folder {config.data}", _attempt(lambda: _writable(config.data))
     yield "free disk space", _attempt(lambda: _space(config.data))
+    if config.profile == "stack":
+        yield from asyncio.run(problems(config)).items()
     yield f"HTTP address {config.http.listen}", _attempt(lambda: _bindable(config.http.listen))
     yield f"MQTT address {config.mqtt.listen}", _attempt(lambda: _bindable(config.mqtt.listen))
 

@@ -94,6 +94,19 @@ class Stack:
         folder = self._folder / f"consumer-{len(self.parts)}"
         return self.part("consumer", *roles, "--data", str(folder))
 
+    def check(self) -> tuple[str, int]:
+        """What `headwater check` says, and its exit code."""
+        addresses = {
+            "HEADWATER_HTTP__LISTEN": f"127.0.0.1:{free_port()}",
+            "HEADWATER_MQTT__LISTEN": f"127.0.0.1:{free_port()}",
+        }
+        environment = {**os.environ, **self.settings, **addresses}
+        done = subprocess.run(
+            [str(HEADWATER), "check", "--data", str(self._folder / "data")],
+            capture_output=True, text=True, timeout=120, env=environment, check=False,
+        )  # fmt: skip
+        return done.stdout, done.returncode
+
     def close(self) -> None:
         for part in self.parts:
             part.send_signal(signal.SIGCONT)

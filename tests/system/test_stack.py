@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.services.server import Server
+from tests.system.program import free_port
 from tests.system.stack import Stack
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
@@ -69,6 +70,16 @@ def until(what: Callable[[], object], wanted: object, seconds: float = 90) -> No
             return
         time.sleep(0.3)
     assert found == wanted
+
+
+def test_check_names_the_server_that_is_away_and_what_works(stack: Stack) -> None:
+    output, code = stack.check()
+    assert (output.count("FAILED"), code) == (0, 0), output
+    stack.settings["HEADWATER_REDIS__URL"] = f"redis://127.0.0.1:{free_port()}/0"
+    output, code = stack.check()
+    assert code == 1
+    assert any(line.startswith("FAILED  Redis") for line in output.splitlines())
+    assert output.count("FAILED") == 1, output
 
 
 def test_what_was_acknowledged_is_in_every_store_once_though_a_consumer_is_killed(stack: Stack) -> None:
