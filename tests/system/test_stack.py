@@ -1,6 +1,7 @@
 """The stack end to end: what a gateway acknowledged is in each of the five real stores, once, whoever dies meanwhile."""
 
 import json
+import signal
 import time
 import urllib.request
 from collections.abc import Callable, Generator
@@ -72,27 +73,8 @@ def until(what: Callable[[], object], wanted: object, seconds: float = 90) -> No
     assert found == wanted
 
 
-def test_check_names_the_server_that_is_away_and_what_works(stack: Stack) -> None:
-    output, code = stack.check()
-    assert (output.count("FAILED"), code) == (0, 0), output
-    stack.settings["HEADWATER_REDIS__URL"] = f"redis://127.0.0.1:{free_port()}/0"
-    output, code = stack.check()
-    assert code == 1
-    assert any(line.startswith("FAILED  Redis") for line in output.splitlines())
-    assert output.count("FAILED") == 1, output
-
-
-def test_what_was_acknowledged_is_in_every_store_once_though_a_consumer_is_killed(stack: Stack) -> None:
-    api, gateway = stack.api(), stack.gateway()
-    consumers = [stack.consumer(), stack.consumer()]
-    for part in (api, gateway, *consumers):
-        part.wait_ready()
-    for start in range(0, COUNT, 100):
-        send(stack, range(start, start + 100))
-        if start == 200:
-            consumers[0].kill()
-            consumers.append(stack.consumer())
-    consumers[-1].wait_ready()
+def settled(stack: Stack) -> None:
+    """Each of the messages is in every store once, and the sums are right."""
     sent = set(range(COUNT))
 
     def live() -> int:
@@ -117,5 +99,59 @@ def test_what_was_acknowledged_is_in_every_store_once_though_a_consumer_is_kille
     assert [one["message"]["fields"]["n"] for one in get(stack, "search?q=word:w123")["items"]] == [123]
     history = [get(stack, f"devices/pump-{number}/history?limit=1000")["items"] for number in range(DEVICES)]
     assert sorted(one["fields"]["n"] for items in history for one in items) == sorted(sent)
+
+
+def test_check_names_the_server_that_is_away_and_what_works(stack: Stack) -> None:
+    output, code = stack.check()
+    assert (output.count("FAILED"), code) == (0, 0), output
+    stack.settings["HEADWATER_REDIS__URL"] = f"redis://127.0.0.1:{free_port()}/0"
+    output, code = stack.check()
+    assert code == 1
+    assert any(line.startswith("FAILED  Redis") for line in output.splitlines())
+    assert output.count("FAILED") == 1, output
+
+
+def test_what_was_acknowledged_is_in_every_store_once_though_a_consumer_is_killed(stack: Stack) -> None:
+    api, gateway = stack.api(), stack.gateway()
+    consumers = [stack.consumer(), stack.consumer()]
+    for part in (api, gateway, *consumers):
+        part.wait_ready()
+    for start in range(0, COUNT, 100):
+        send(stack, range(start, start + 100))
+        if start == 200:
+            consumers[0].kill()
+            consumers.append(stack.consumer())
+    consumers[-1].wait_ready()
+    settled(stack)
     for part in (gateway, *consumers[1:], api):
+        assert part.stop() == 0, part.output.read_text()[-3000:]
+
+
+def test_consumers_that_come_go_and_freeze_past_their_session_double_nothing(stack: Stack) -> None:
+    """Twelve partitions, four consumers: one frozen while it writes and woken later, one killed, one that leaves, two new."""
+    stack.settings["HEADWATER_LOG__PARTITIONS"] = "12"
+    api, gateway = stack.api(), stack.gateway()
+    consumers = [stack.consumer() for _ in range(4)]
+    for part in (api, gateway, *consumers):
+        part.wait_ready()
+    for turn, start in enumerate(range(0, COUNT, 50)):
+        send(stack, range(start, start + 50))
+        match turn:
+            case 2:
+                consumers[0].send_signal(signal.SIGSTOP)
+            case 4:
+                consumers[1].kill()
+                consumers.append(stack.consumer())
+            case 6:
+                assert consumers[2].stop() == 0
+            case 8:
+                time.sleep(7)  # past the session of the frozen one
+                consumers[0].send_signal(signal.SIGCONT)
+                consumers.append(stack.consumer())
+            case _:
+                time.sleep(0.3)
+    settled(stack)
+    for part in consumers[-2:]:
+        part.wait_ready()
+    for part in (gateway, consumers[0], *consumers[3:], api):
         assert part.stop() == 0, part.output.read_text()[-3000:]
