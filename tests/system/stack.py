@@ -51,6 +51,7 @@ class Stack:
 
     def __init__(self, folder: Path, servers: Mapping[str, Server], settings: Mapping[str, str]) -> None:
         self._folder = folder
+        self.servers = servers
         name = f"t{uuid4().hex[:12]}"
         at = {role: f"{server.host}:{server.port}" for role, server in servers.items()}
         minio = servers["minio"]

@@ -155,3 +155,43 @@ def test_consumers_that_come_go_and_freeze_past_their_session_double_nothing(sta
         part.wait_ready()
     for part in (gateway, consumers[0], *consumers[3:], api):
         assert part.stop() == 0, part.output.read_text()[-3000:]
+
+
+def test_a_store_that_hangs_longer_than_every_time_out_hurts_only_itself(stack: Stack) -> None:
+    """Each store frozen in turn while messages flow: the others have them at once, and it catches up when it is back."""
+    times = ("REDIS__TIME", "MONGODB__TIME", "ELASTICSEARCH__TIME", "MARIADB__TIME", "S3__TIME", "QUERY__TIME")
+    stack.settings |= {f"HEADWATER_{name}": "2s" for name in times}
+    stack.settings |= {"HEADWATER_WORKERS__WRITE_TIME": "5s", "HEADWATER_WORKERS__RETRY_MOST": "2s"}
+    parts = [stack.api(), stack.gateway(), stack.consumer(), stack.consumer()]
+    for part in parts:
+        part.wait_ready()
+    asking: dict[str, Callable[[Stack], int]] = {"redis": in_live, "mariadb": in_reports, "elastic": in_search}
+    sent = 0
+    for away in ("redis", "mongo", "elastic", "mariadb", "minio"):
+        stack.servers[away].freeze()
+        try:
+            for _ in range(4):
+                send(stack, range(sent, sent + 30))
+                sent += 30
+                time.sleep(1.5)
+            for name, count in asking.items():
+                if name != away:
+                    until(lambda count=count: count(stack), sent, seconds=20)
+        finally:
+            stack.servers[away].thaw()
+    assert sent == COUNT
+    settled(stack)
+    for part in parts:
+        assert part.stop() == 0, part.output.read_text()[-3000:]
+
+
+def in_live(stack: Stack) -> int:
+    return sum(one["entries"] for one in get(stack, "devices?limit=100")["items"])
+
+
+def in_reports(stack: Stack) -> int:
+    return sum(one["count"] for one in get(stack, "reports/day?field=n&limit=1000")["items"])
+
+
+def in_search(stack: Stack) -> int:
+    return len(get(stack, "search?q=pump&limit=1000")["items"])
