@@ -107,7 +107,7 @@ class Kafka(_Section):
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(default="SCRAM-SHA-512", description="For SASL.")
     ca: Path | None = Field(default=None, description="Certificates to trust, a PEM file; the system's, if empty.")
     request_time: Duration = Field(default=5, description="How long a request to a broker may take.")
-    compression: Literal["none", "gzip", "lz4", "zstd"] = Field(default="none", description="Of batches on the topics. lz4 and zstd need cramjam, which the stack's image has.")
+    compression: Literal["none", "gzip", "lz4", "zstd"] = Field(default="none", description="Of batches on the topics. lz4 and zstd need the package cramjam, which Headwater does not install.")
 
     @model_validator(mode="after")
     def _copies(self) -> "Kafka":

@@ -11,6 +11,7 @@ from headwater.message import Message, decode_message
 from storage.contract import Period, Rollup, Span
 from storage.mysql_connection import Cursor, MySql
 from storage.report_rollups import Kept, add, rollup
+from storage.sql_where import Where
 
 _LEDGER = "SELECT part, position FROM report_ledger WHERE log_id = %s AND topic = %s AND position >= 0"
 
@@ -39,7 +40,7 @@ class MySqlReportReader:
         after: tuple[int, str, str] | None = None,
     ) -> tuple[Sequence[Rollup], Mapping[int, int]]:
         """See `ReportReader.rollups`."""
-        where = _Where()
+        where = Where("%s")
         where.span("start", span)
         where.equal("device", device)
         where.equal("field", field)
@@ -61,7 +62,7 @@ class MySqlReportReader:
         self, device: str | None, span: Span, limit: int, *, after: tuple[int, int, str] | None = None
     ) -> tuple[Sequence[Message], Mapping[int, int]]:
         """See `ReportReader.rows`."""
-        where = _Where()
+        where = Where("%s")
         where.span("time", span)
         where.span("received", Span(self._kept().since))
         where.equal("device", device)
@@ -99,30 +100,3 @@ class MySqlReportReader:
     async def _positions(self, cursor: Cursor, topic: str) -> Mapping[int, int]:
         await cursor.execute(_LEDGER, (self._log_id, topic))
         return dict(await cursor.fetchall())
-
-
-class _Where:
-    """Conditions and their values. Columns are ours, values never stand in the text."""
-
-    def __init__(self) -> None:
-        self._conditions: list[str] = []
-        self.values: list[object] = []
-
-    def span(self, column: str, span: Span) -> None:
-        for mark, bound in ((">=", span.start), ("<", span.end)):
-            if bound is not None:
-                self._conditions.append(f"{column} {mark} %s")
-                self.values.append(bound)
-
-    def equal(self, column: str, value: str | None) -> None:
-        if value is not None:
-            self._conditions.append(f"{column} = %s")
-            self.values.append(value)
-
-    def after(self, columns: str, values: tuple[object, ...] | None) -> None:
-        if values is not None:
-            self._conditions.append(f"({columns}) > (%s, %s, %s)")
-            self.values += values
-
-    def __str__(self) -> str:
-        return "WHERE " + " AND ".join(self._conditions or ["TRUE"])

@@ -17,6 +17,7 @@ from headwater.log import MESSAGES
 from headwater.message import Message, decode_message, encode
 from storage.contract import Period, Record, Rollup, Span
 from storage.report_rollups import LENGTHS, Kept, Key, Part, add, fold, plain, rollup, split, take, widened
+from storage.sql_where import Where
 from storage.sqlite_file import SqliteFile, open_sqlite
 
 _ROLLUP = """
@@ -98,7 +99,7 @@ class SqliteReports:
         after: tuple[int, str, str] | None = None,
     ) -> tuple[Sequence[Rollup], Mapping[int, int]]:
         """See `ReportReader.rollups`."""
-        where = _Where()
+        where = Where("?")
         where.span("start", span)
         where.equal("device", device)
         where.equal("field", field)
@@ -120,7 +121,7 @@ class SqliteReports:
         self, device: str | None, span: Span, limit: int, *, after: tuple[int, int, str] | None = None
     ) -> tuple[Sequence[Message], Mapping[int, int]]:
         """See `ReportReader.rows`."""
-        where = _Where()
+        where = Where("?")
         where.span("time", span)
         where.span("received", Span(self._kept().since))
         where.equal("device", device)
@@ -172,33 +173,6 @@ class SqliteReports:
     def _positions(self, connection: sqlite3.Connection, topic: str) -> Mapping[int, int]:
         query = "SELECT partition, position FROM ledger WHERE log_id = ? AND topic = ?"
         return dict(connection.execute(query, (self._log_id, topic)))
-
-
-class _Where:
-    """Conditions and their values. Columns are ours, values never stand in the text."""
-
-    def __init__(self) -> None:
-        self._conditions: list[str] = []
-        self.values: list[object] = []
-
-    def span(self, column: str, span: Span) -> None:
-        for mark, bound in ((">=", span.start), ("<", span.end)):
-            if bound is not None:
-                self._conditions.append(f"{column} {mark} ?")
-                self.values.append(bound)
-
-    def equal(self, column: str, value: str | None) -> None:
-        if value is not None:
-            self._conditions.append(f"{column} = ?")
-            self.values.append(value)
-
-    def after(self, columns: str, values: tuple[object, ...] | None) -> None:
-        if values is not None:
-            self._conditions.append(f"({columns}) > (?, ?, ?)")
-            self.values += values
-
-    def __str__(self) -> str:
-        return "WHERE " + " AND ".join(self._conditions or ["TRUE"])
 
 
 def _lines(parts: Mapping[Key, Part]) -> list[tuple[object, ...]]:
