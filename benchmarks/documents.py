@@ -19,7 +19,7 @@ import msgspec
 from pymongo import AsyncMongoClient, ReplaceOne, WriteConcern
 
 from benchmarks.measure import Result, measure, report
-from headwater.config import MongoDb
+from headwater.config_stack import MongoDb
 from headwater.ids import hashed
 from headwater.log import CANDIDATES
 from headwater.message import Candidate, Message, Origin, Position, encode

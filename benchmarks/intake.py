@@ -20,7 +20,8 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.measure import Result, measure, report
-from headwater.config import Config, FieldModel, Model
+from headwater.config import Config
+from headwater.config_models import FieldModel, Model
 from headwater.errors import LogError
 from headwater.log import MESSAGES, REJECTED, NewEntry, TopicSpec
 from headwater.metrics import Metrics

@@ -16,7 +16,7 @@ from uuid import uuid4
 import uvloop
 
 from benchmarks.measure import Result, measure, report
-from headwater.config import Kafka
+from headwater.config_stack import Kafka
 from headwater.errors import LogError
 from headwater.log import MESSAGES, NewEntry, TopicSpec
 from storage.kafka_client import new_admin, started

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from benchmarks.live import BUDGET, made
 from benchmarks.measure import Result, measure, report
-from headwater.config import Redis
+from headwater.config_stack import Redis
 from headwater.message import Message
 from storage.contract import Record
 from storage.redis_connection import Command, RedisConnection, connected

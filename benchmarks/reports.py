@@ -22,7 +22,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from benchmarks.measure import Result, measure, report
-from headwater.config import MariaDb
+from headwater.config_stack import MariaDb
 from headwater.log import MESSAGES
 from headwater.message import Message, Number, encode
 from headwater.times import now

@@ -21,7 +21,8 @@ import obstore
 from benchmarks.lake import BUDGET, asked, cut, gathered, written
 from benchmarks.lake_messages import Made, made
 from benchmarks.measure import Result, measure, report
-from headwater.config import S3, Lake, load
+from headwater.config import Lake, load
+from headwater.config_stack import S3
 from headwater.message import decode_message
 from storage.arrow import Rows
 from storage.lake_log import TableLog

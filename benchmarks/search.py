@@ -17,7 +17,7 @@ from uuid import uuid4
 from elasticsearch import AsyncElasticsearch
 
 from benchmarks.measure import Result, measure, report
-from headwater.config import Elasticsearch
+from headwater.config_stack import Elasticsearch
 from headwater.log import CANDIDATES
 from headwater.message import Candidate, Message, Origin, Position, encode
 from storage.contract import ORIGIN_BITS, Record

@@ -22,8 +22,9 @@ from benchmarks.measure import Result, measure, report
 from consumers.rules import rules_of
 from consumers.selection import Selection
 from consumers.selector import Selector
-from headwater.config import FieldModel, Model, Select, Workers
 from headwater.config import Selection as Settings
+from headwater.config import Workers
+from headwater.config_models import FieldModel, Model, Select
 from headwater.log import CANDIDATES, MESSAGES, REJECTED, Entry, NewEntry, TopicSpec, partition_for
 from headwater.message import Message, Position, Rules, encode
 from headwater.metrics import Metrics

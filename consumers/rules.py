@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import msgspec
 
 from consumers.criteria import Deadband, FieldRule, ModelRule, Rule
-from headwater.config import FieldModel, Model, Selection
+from headwater.config import Selection
+from headwater.config_models import FieldModel, Model
 from headwater.errors import ConfigError
 
 FORMAT = 1

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from headwater.config_models import Model, default_models
+from headwater.config_section import Section
+from headwater.config_stack import S3, Elasticsearch, Kafka, MariaDb, MongoDb, Redis
 from headwater.errors import ConfigError
 from headwater.quantities import Duration, Size
 
@@ -29,10 +32,6 @@ _NOT_CONFIGURATION = {
 # One line a key: this is the table of settings.
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
 def _address(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not colon or not host or not port.isdigit() or int(port) > 65535:
@@ -40,7 +39,7 @@ def _address(value: str) -> str:
     return value
 
 
-class Http(_Section):
+class Http(Section):
     """HTTP: ingest, API, pages, metrics."""
 
     listen: str = Field(default="127.0.0.1:8080", description="Address and port. Beyond loopback everyone needs a credential.")
@@ -53,7 +52,7 @@ class Http(_Section):
     _listen = field_validator("listen")(_address)
 
 
-class Mqtt(_Section):
+class Mqtt(Section):
     """MQTT: 3.1.1 and 5."""
 
     listen: str = Field(default="127.0.0.1:1883", description="Address and port. Beyond loopback everyone needs a credential.")
@@ -68,7 +67,7 @@ class Mqtt(_Section):
     _listen = field_validator("listen")(_address)
 
 
-class Ingest(_Section):
+class Ingest(Section):
     """What is accepted, and how long the log may take."""
 
     anonymous: Literal["loopback", "never"] = Field(default="loopback", description="`loopback`: nobody needs a credential on 127.0.0.1 and ::1. `never`: everyone does."
@@ -85,7 +84,7 @@ class Ingest(_Section):
     duplicates: int = Field(default=100_000, ge=0, description="Recent message ids remembered here, so that a retry is not logged again.")
 
 
-class LogConfig(_Section):
+class LogConfig(Section):
     """The log: one SQLite file under the data folder, or Kafka topics."""
 
     partitions: int = Field(default=4, ge=1, le=1024, description="Partitions of messages, candidates and rejected. Fixed once the topics are made.")
@@ -94,144 +93,7 @@ class LogConfig(_Section):
     session: Duration = Field(default=30, description="A member of a group that takes nothing for this long loses its partitions.")
 
 
-class Kafka(_Section):
-    """Kafka, in the profile `stack`. The user needs to be allowed to make topics, unless they are there already."""
-
-    servers: tuple[str, ...] = Field(default=("127.0.0.1:9092",), min_length=1, description="HOST:PORT of brokers to begin with.")
-    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9._-]*$", description="In front of every topic and group name, where several installations share brokers.")
-    replication: int = Field(default=1, ge=1, le=7, description="Copies of each partition. 3 where there are brokers for it; with 1 a lost disk is lost data.")
-    min_insync: int = Field(default=1, ge=1, le=7, description="Copies that must have an entry before it is acknowledged: 2 with replication 3.")
-    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(default="PLAINTEXT", description="How to connect.")
-    user: str = Field(default="", description="For SASL.")
-    password: SecretStr = Field(default=SecretStr(""), description="For SASL.")
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(default="SCRAM-SHA-512", description="For SASL.")
-    ca: Path | None = Field(default=None, description="Certificates to trust, a PEM file; the system's, if empty.")
-    request_time: Duration = Field(default=5, description="How long a request to a broker may take.")
-    compression: Literal["none", "gzip", "lz4", "zstd"] = Field(default="none", description="Of batches on the topics. lz4 and zstd need the package cramjam, which Headwater does not install.")
-
-    @model_validator(mode="after")
-    def _copies(self) -> "Kafka":
-        if self.min_insync > self.replication:
-            raise ValueError("min_insync is above replication: nothing could be acknowledged")
-        return self
-
-
-class Redis(_Section):
-    """Redis, in the profile `stack`: live state."""
-
-    url: str = Field(default="redis://127.0.0.1:6379/0", description="redis:// or rediss:// (TLS), with the number of the database.")
-    user: str = Field(default="", description="User; empty for the default one.")
-    password: SecretStr = Field(default=SecretStr(""), description="Password; empty: none.")
-    prefix: str = Field(default="headwater", pattern=r"^[A-Za-z0-9._-]+$", description="In front of every key.")
-    time: Duration = Field(default=5, description="How long a call may take.")
-
-
-class MongoDb(_Section):
-    """MongoDB, in the profile `stack`: documents."""
-
-    url: str = Field(default="mongodb://127.0.0.1:27017", description="mongodb:// or mongodb+srv://, with options, without a password.")
-    user: str = Field(default="", description="User; empty: no authentication.")
-    password: SecretStr = Field(default=SecretStr(""), description="Password.")
-    database: str = Field(default="headwater", min_length=1, description="The database.")
-    time: Duration = Field(default=10, description="How long a call may take.")
-
-
-class Elasticsearch(_Section):
-    """Elasticsearch 8, in the profile `stack`: search."""
-
-    urls: tuple[str, ...] = Field(default=("http://127.0.0.1:9200",), min_length=1, description="Nodes.")
-    user: str = Field(default="", description="Empty: no authentication.")
-    password: SecretStr = Field(default=SecretStr(""), description="The user's password.")
-    ca: Path | None = Field(default=None, description="Certificates to trust, a PEM file; the system's, if empty.")
-    prefix: str = Field(default="headwater", pattern=r"^[a-z0-9][a-z0-9._-]*$", description="In front of every index name.")
-    replicas: int = Field(default=0, ge=0, description="Copies of each index beside the first.")
-    time: Duration = Field(default=15, description="How long a call may take.")
-
-
-class MariaDb(_Section):
-    """MariaDB or MySQL, in the profile `stack`: reports and the registry."""
-
-    host: str = Field(default="127.0.0.1", description="Name or address.")
-    port: int = Field(default=3306, ge=1, le=65535, description="Port.")
-    user: str = Field(default="headwater", description="User.")
-    password: SecretStr = Field(default=SecretStr(""), description="Password.")
-    database: str = Field(default="headwater", pattern=r"^[A-Za-z0-9_]+$", description="The database; made if the user may.")
-    connections: int = Field(default=4, ge=1, le=100, description="Connections a process may have for each part.")
-    time: Duration = Field(default=10, description="How long a call may take.")
-
-
-class S3(_Section):
-    """MinIO or other S3-compatible storage, in the profile `stack`: the lake and the selector's checkpoints."""
-
-    endpoint: str = Field(default="http://127.0.0.1:9000", description="URL. Conditional puts (If-None-Match, If-Match) must work there.")
-    bucket: str = Field(default="headwater", min_length=3, description="The bucket; made if it is not there.")
-    prefix: str = Field(default="", description="A folder in the bucket; empty: all of it.")
-    access_key: SecretStr = Field(default=SecretStr(""), description="Key id.")
-    secret_key: SecretStr = Field(default=SecretStr(""), description="Secret key.")
-    region: str = Field(default="us-east-1", description="Region.")
-    time: Duration = Field(default=30, description="How long a call may take.")
-
-
-class FieldModel(_Section):
-    """What one field may be, and when it is worth keeping."""
-
-    type: Literal["number", "integer", "boolean", "text"] = Field(default="number", description="number, integer, boolean or text.")
-    unit: str = Field(default="", description="Shown with the value; nothing is converted.")
-    min: float | None = Field(default=None, description="Smaller values are rejected (out_of_range).")
-    max: float | None = Field(default=None, description="Larger values are rejected (out_of_range).")
-    values: tuple[str, ...] | None = Field(default=None, description="The texts that are allowed.")
-    required: bool = Field(default=False, description="Messages without it are rejected.")
-    change: float | str | None = Field(default=None, description="Select when it differs by at least this: 0.5, or \"5%\".")
-    every: Duration | None = Field(default=None, description="Select it at least this often, where messages come.")
-
-    @field_validator("change")
-    @classmethod
-    def _change(cls, value: float | str | None) -> float | str | None:
-        if isinstance(value, str):
-            number = value.removesuffix("%").strip()
-            if not value.endswith("%") or not number.replace(".", "", 1).isdigit():
-                raise ValueError(f"{value!r} is neither a number nor a percentage like \"5%\"")
-        elif value is not None and value < 0:
-            raise ValueError("a change is not negative")
-        return value
-
-    @model_validator(mode="after")
-    def _sense(self) -> "FieldModel":
-        if self.type in {"boolean", "text"} and (self.min is not None or self.max is not None):
-            raise ValueError(f"min and max make no sense for a {self.type}")
-        if self.type != "text" and self.values is not None:
-            raise ValueError("`values` is for texts")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("min is above max")
-        return self
-
-
-class Select(_Section):
-    """When a model's messages become candidates. All of it is optional; nothing said selects nothing but field rules."""
-
-    name: str = Field(default="", description="The rule's name; the model's, if empty.")
-    change: float | str | None = Field(default=None, description="Deadband for every field without its own: 0.5, or \"5%\"; texts: any change.")
-    every: Duration | None = Field(default=None, description="At least this often, where messages come.")
-    movement: float | None = Field(default=None, ge=0, description="Metres from the position of the last candidate.")
-    silence: Duration | None = Field(default=None, description="The first message after so long, and that the silence began.")
-
-    _change = field_validator("change")(FieldModel._change.__func__)  # type: ignore[attr-defined]  # noqa: SLF001
-
-
-class Model(_Section):
-    """What a kind of device may say, and how its records are selected."""
-
-    devices: tuple[str, ...] = Field(default=(), description="Which devices: names, or patterns with *. The registry's choice comes first.")
-    strict: bool = Field(default=False, description="Reject messages with fields not named here.")
-    fields: dict[str, FieldModel] = Field(default={}, description="Name → what it may be.")
-    select: Select = Field(default=Select(), description="When its messages become candidates.")
-
-
-def _default_models() -> dict[str, Model]:
-    return {"default": Model(select=Select(change="5%", every=900, movement=25, silence=3600))}
-
-
-class Selection(_Section):
+class Selection(Section):
     """The selector's state and how it survives."""
 
     checkpoint_every: Duration = Field(default=10, description="A checkpoint a partition at least this often …")
@@ -241,14 +103,14 @@ class Selection(_Section):
     duplicate_count: int = Field(default=1024, ge=1, description="… among the last so many of its device.")
 
 
-class Live(_Section):
+class Live(Section):
     """Live state: the newest value of each field of each device."""
 
     batch: int = Field(default=5_000, ge=1, description="The most messages written at once.")
     wait: Duration = Field(default=0.005, description="How long a batch waits for company.")
 
 
-class Documents(_Section):
+class Documents(Section):
     """Documents: candidates as they are, by device and time."""
 
     batch: int = Field(default=2_000, ge=1, description="The most candidates written at once.")
@@ -256,7 +118,7 @@ class Documents(_Section):
     retention: Duration = Field(default=90 * 86_400, description="How long a candidate is kept here, by its `time`. The lake keeps it for ever.")
 
 
-class Search(_Section):
+class Search(Section):
     """Search: candidates by word, field, place and time."""
 
     batch: int = Field(default=2_000, ge=1, description="The most candidates written at once.")
@@ -264,7 +126,7 @@ class Search(_Section):
     retention: Duration = Field(default=30 * 86_400, description="How long a candidate can be found here, by its `time`, in whole days.")
 
 
-class Reports(_Section):
+class Reports(Section):
     """Reports: rollups per minute, hour and day, and every message of the last day in rows."""
 
     batch: int = Field(default=5_000, ge=1, description="The most messages written at once.")
@@ -272,7 +134,7 @@ class Reports(_Section):
     rows: Duration = Field(default=86_400, description="How long a message is kept as a row, by `received`. Rollups are kept for ever.")
 
 
-class Lake(_Section):
+class Lake(Section):
     """The lake: every message, as Delta tables of Parquet files, by day of arrival."""
 
     flush_every: Duration = Field(default=10, description="A file is written at least this often, if anything came …")
@@ -284,7 +146,7 @@ class Lake(_Section):
     vacuum_after: Duration = Field(default=86_400, description="How long a replaced file is kept for readers.")
 
 
-class Workers(_Section):
+class Workers(Section):
     """How workers behave when a store cannot take it."""
 
     batch: int = Field(default=5_000, ge=1, description="The most entries taken at once, where a store says nothing else.")
@@ -295,7 +157,7 @@ class Workers(_Section):
     refused_share: float = Field(default=0.9, gt=0, le=1, description="If a store refuses more than this share of a batch of 100 or more, its worker stops and says so.")
 
 
-class Query(_Section):
+class Query(Section):
     """Answers."""
 
     rows: int = Field(default=1000, ge=1, description="Rows of an answer where `limit` is not given.")
@@ -305,14 +167,14 @@ class Query(_Section):
     streams: int = Field(default=200, ge=1, description="The most live streams at once.")
 
 
-class Logging(_Section):
+class Logging(Section):
     """What the program says about itself."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least severe line that is written.")
     format: Literal["auto", "text", "json"] = Field(default="auto", description="`auto`: text on a terminal, JSON elsewhere.")
 
 
-class Config(_Section):
+class Config(Section):
     """All settings."""
 
     profile: Literal["embedded", "stack"] = Field(default="embedded", description="`embedded`: one process, nothing else to install. `stack`: Kafka and five stores, many processes.")
@@ -336,7 +198,7 @@ class Config(_Section):
     elasticsearch: Elasticsearch = Elasticsearch()
     mariadb: MariaDb = MariaDb()
     s3: S3 = S3()
-    models: dict[str, Model] = Field(default_factory=_default_models, description="Kinds of devices. `default` is for all that no other names.")
+    models: dict[str, Model] = Field(default_factory=default_models, description="Kinds of devices. `default` is for all that no other names.")
 
     @model_validator(mode="after")
     def _bounds(self) -> "Config":

@@ -10,14 +10,15 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from headwater.config import Config, FieldModel, Model, Select
+from headwater.config import Config
+from headwater.config_models import FieldModel, Model, Select
 
 _HEAD = """\
 # Headwater's settings: every key, with its default. Delete what you don't change.
 # Each can be set by the environment as well, section and key joined by two underscores:
 #   HEADWATER_HTTP__LISTEN=0.0.0.0:8080        HEADWATER_X__Y_FILE=/run/secrets/y   (reads the value from a file)
 # Durations: 500ms, 10s, 5m, 1h, 7d. Sizes: 64KiB, 10MB. Unknown keys are refused; `headwater check` tells.
-# This file is written from headwater/config.py.
+# This file is written from headwater/config*.py.
 """
 
 _EXAMPLE = """\

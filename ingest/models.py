@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from math import inf
 
-from headwater.config import FieldModel, Model
+from headwater.config_models import FieldModel, Model
 from headwater.errors import Rejected
 from headwater.message import Message, Number
 from ingest.decoders.parts import short

@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from headwater.config import FieldModel
+from headwater.config_models import FieldModel
 from headwater.message import Candidate, Heard, Message, Position, RejectedMessage
 from headwater.times import rfc3339
 from storage.contract import LakeRow, LiveDevice, LiveValue, Rollup

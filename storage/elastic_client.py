@@ -14,7 +14,7 @@ import msgspec
 from elastic_transport import JsonSerializer, NdjsonSerializer, TransportError
 from elasticsearch import ApiError, AsyncElasticsearch
 
-from headwater.config import Elasticsearch
+from headwater.config_stack import Elasticsearch
 from headwater.errors import Unavailable
 
 _CONNECTIONS = 4

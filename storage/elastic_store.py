@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from headwater.config import Elasticsearch
+from headwater.config_stack import Elasticsearch
 from headwater.errors import ConfigError, PartialWrite, Unavailable
 from headwater.log import CANDIDATES
 from headwater.message import Candidate

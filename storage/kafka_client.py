@@ -17,7 +17,7 @@ import aiokafka  # pyright: ignore[reportMissingTypeStubs] there are none
 import aiokafka.admin  # pyright: ignore[reportMissingTypeStubs]
 import aiokafka.errors as kafka_errors  # pyright: ignore[reportMissingTypeStubs]
 
-from headwater.config import Kafka
+from headwater.config_stack import Kafka
 from headwater.errors import ConfigError, Stale, Unavailable
 from headwater.log import Offset, TopicPartition
 

@@ -7,7 +7,7 @@ have, subscriptions, readers. This file puts the parts together: appending, read
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from headwater.config import Kafka
+from headwater.config_stack import Kafka
 from headwater.errors import ConfigError, LogError, Unavailable
 from headwater.log import Entry, Hooks, NewEntry, Offset, Offsets, Partition, Subscription, TopicSpec
 from headwater.times import now

@@ -13,7 +13,7 @@ from operator import itemgetter
 
 import structlog
 
-from headwater.config import Kafka
+from headwater.config_stack import Kafka
 from headwater.errors import LogError, Unavailable
 from headwater.log import NewEntry, Offset, Partition
 from headwater.times import now

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from headwater.config import Kafka
+from headwater.config_stack import Kafka
 from headwater.errors import HeadwaterError, OffsetOutOfRange, Stale, Unavailable
 from headwater.log import Entry, Hooks, Offset, TopicPartition
 from headwater.times import now

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from headwater.config import Kafka
+from headwater.config_stack import Kafka
 from headwater.errors import OffsetOutOfRange, Unavailable
 from headwater.log import Entry, Offset, Offsets, Partition
 from storage.kafka_client import Consumer, OutOfRange, drop, new_consumer, our_errors, partition_of, stop, within

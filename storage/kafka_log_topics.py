@@ -14,7 +14,7 @@ import aiokafka.admin  # pyright: ignore[reportMissingTypeStubs] there are none
 import aiokafka.admin.config_resource  # pyright: ignore[reportMissingTypeStubs]
 import structlog
 
-from headwater.config import Kafka
+from headwater.config_stack import Kafka
 from headwater.errors import ConfigError, Unavailable
 from headwater.log import TopicSpec
 from storage.kafka_client import ENTRY_SIZE, Admin, new_consumer, new_producer, partition_of, started, within

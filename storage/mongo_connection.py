@@ -13,7 +13,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 from pymongo.errors import BulkWriteError, ConfigurationError, PyMongoError
 
-from headwater.config import MongoDb
+from headwater.config_stack import MongoDb
 from headwater.errors import ConfigError, Unavailable
 from storage.mongo_document import Document
 

@@ -25,7 +25,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 
-from headwater.config import MongoDb
+from headwater.config_stack import MongoDb
 from headwater.errors import PartialWrite, Unavailable
 from headwater.log import CANDIDATES
 from headwater.message import Candidate

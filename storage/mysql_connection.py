@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import aiomysql
 
-from headwater.config import MariaDb
+from headwater.config_stack import MariaDb
 from headwater.errors import Unavailable
 
 T = TypeVar("T")

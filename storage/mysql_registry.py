@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar, cast
 
-from headwater.config import MariaDb
+from headwater.config_stack import MariaDb
 from headwater.errors import Unavailable
 from headwater.registry import Change
 from headwater.times import now

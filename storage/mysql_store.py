@@ -13,7 +13,7 @@ from decimal import Decimal
 import aiomysql
 
 from headwater import times
-from headwater.config import MariaDb
+from headwater.config_stack import MariaDb
 from headwater.errors import PartialWrite, Unavailable
 from headwater.failpoints import passing
 from headwater.message import Message, encode

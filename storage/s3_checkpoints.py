@@ -15,7 +15,7 @@ import msgspec
 import obstore
 from obstore.store import S3Store
 
-from headwater.config import S3
+from headwater.config_stack import S3
 from headwater.errors import Stale, Unavailable
 from storage.contract import Checkpoint
 from storage.s3_client import as_os_error, connect, make_bucket, pauses

@@ -17,7 +17,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 from obstore.store import S3Store
 
-from headwater.config import S3
+from headwater.config_stack import S3
 
 _RULE = "headwater-incomplete-uploads"
 _OURS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import obstore
 from deltalake import DeltaTable
 
-from headwater.config import S3
+from headwater.config_stack import S3
 from storage.arrow import pa
 from storage.file_cache import FileCache
 from storage.lake_errors import as_unavailable

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from headwater.config import S3, Lake
+from headwater.config import Lake
+from headwater.config_stack import S3
 from storage.delta_lake import DeltaLake
 from storage.lake_reader import DeltaLakeReader
 from storage.s3_files import open_s3_files

@@ -9,7 +9,7 @@ import click
 import yaml
 from pydantic import TypeAdapter
 
-from headwater.config import Model
+from headwater.config_models import Model
 
 FOLDER = Path(__file__).parents[2] / "examples" / "data"
 HISTORY = FOLDER / "household_meter.ndjson.gz"

@@ -6,8 +6,8 @@ import msgspec
 
 from consumers.rules import rules_of
 from consumers.selection import Selection
-from headwater.config import FieldModel, Model, Select
 from headwater.config import Selection as Settings
+from headwater.config_models import FieldModel, Model, Select
 from headwater.log import MESSAGES, Entry
 from headwater.message import Candidate, Clock, Message, Number, Position, Rules, encode
 

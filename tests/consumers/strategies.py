@@ -4,8 +4,8 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from headwater.config import FieldModel, Select
 from headwater.config import Selection as Settings
+from headwater.config_models import FieldModel, Select
 from headwater.message import Clock, Message, Number, Position, Rules
 from tests.consumers.kit import clock, message, rules
 

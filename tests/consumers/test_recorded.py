@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.config import FieldModel
+from headwater.config_models import FieldModel
 from tests.consumers.kit import chosen, message, rules, select
 
 SET = Path(__file__).parents[3] / "shared/data/timeseries/uci_household_power/household_power_feb2007_dev.csv.gz"

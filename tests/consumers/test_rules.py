@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import pytest
 
 from consumers.rules import compile_rules, rules_of
-from headwater.config import Config, FieldModel, Model, Select
+from headwater.config import Config
 from headwater.config import Selection as Settings
+from headwater.config_models import FieldModel, Model, Select
 from headwater.errors import ConfigError
 
 BY_NAME = {

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.selection import Selection
-from headwater.config import Select
+from headwater.config_models import Select
 from headwater.message import Candidate, encode
 from tests.consumers.kit import Body, entries, message, rules, select
 from tests.consumers.strategies import partitions

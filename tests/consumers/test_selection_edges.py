@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from consumers import criteria, device_state, selection
 from consumers.selection import Selection
-from headwater.config import FieldModel, Select
 from headwater.config import Selection as Settings
+from headwater.config_models import FieldModel, Select
 from headwater.errors import ConfigError
 from headwater.log import MESSAGES, Entry
 from headwater.message import Rules

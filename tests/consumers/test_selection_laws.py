@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from consumers.criteria import Deadband, Rule, bounds_of
 from consumers.selection import Selection
 from consumers.track import Track
-from headwater.config import FieldModel, Select
+from headwater.config_models import FieldModel, Select
 from headwater.message import Message, Position, encode
 from headwater.places import EARTH_RADIUS, distance
 from tests.consumers.kit import Body, chosen, clock, entries, message, rules, select

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from consumers.selection import Selection
 from consumers.selector import Selector
 from headwater import failpoints
-from headwater.config import Select, Workers
 from headwater.config import Selection as Settings
+from headwater.config import Workers
+from headwater.config_models import Select
 from headwater.errors import Unavailable
 from headwater.log import CANDIDATES, MESSAGES, Entry
 from headwater.message import Candidate, Clock, Message, Rules, decode_candidate, decode_control, encode

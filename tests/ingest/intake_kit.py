@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from headwater.config import Config, Ingest, Model
+from headwater.config import Config, Ingest
+from headwater.config_models import Model
 from headwater.errors import LogError
 from headwater.log import MESSAGES, REJECTED, NewEntry, Offset, partition_for
 from headwater.message import Message, RejectedMessage, decode_message, decode_rejected

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from headwater.config import Model
+from headwater.config_models import Model
 from headwater.message import Message
 from ingest.contract import Payload, Source
 from ingest.decoders import Family, choice

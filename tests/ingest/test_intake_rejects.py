@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from headwater.config import FieldModel, Model
+from headwater.config_models import FieldModel, Model
 from headwater.registry import Identity
 from ingest.contract import Source
 from ingest.topics import unknown_source

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.config import FieldModel, Model
+from headwater.config_models import FieldModel, Model
 from headwater.errors import Rejected
 from headwater.message import Message
 from ingest.models import Models, compile_check

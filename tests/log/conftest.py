@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from headwater.config import Kafka
+from headwater.config_stack import Kafka
 from headwater.log import Log, TopicSpec
 from storage.kafka_log import open_kafka_log
 from storage.kafka_log_member import IDLE as KAFKA_IDLE

@@ -6,7 +6,7 @@ Started as `python -m tests.log.frozen_member PORT PREFIX`. Prints "taken", then
 import asyncio
 import sys
 
-from headwater.config import Kafka
+from headwater.config_stack import Kafka
 from headwater.errors import Stale, Unavailable
 from storage.kafka_log import open_kafka_log
 from tests.log.kit import TOPIC, take, topic

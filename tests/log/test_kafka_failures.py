@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from headwater.config import Kafka
+from headwater.config_stack import Kafka
 from headwater.errors import ConfigError, HeadwaterError, LogError, Stale, Unavailable
 from headwater.log import NewEntry, TopicSpec
 from storage.kafka_log import KafkaLog, open_kafka_log

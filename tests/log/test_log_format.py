@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import msgspec
 
-from headwater.config import Kafka
+from headwater.config_stack import Kafka
 from headwater.log import MESSAGES, NewEntry, TopicSpec
 from headwater.message import Candidate, Clock, Message, RejectedMessage, encode
 from headwater.registry import ApiKey, Device

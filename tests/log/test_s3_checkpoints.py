@@ -8,7 +8,7 @@ import obstore
 import obstore.exceptions
 import pytest
 
-from headwater.config import S3
+from headwater.config_stack import S3
 from headwater.errors import Stale, Unavailable
 from storage.contract import Checkpoint
 from storage.s3_checkpoints import open_s3_checkpoints

@@ -14,7 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from consumers.worker_state import WorkerState
-from headwater.config import Config, FieldModel, Model
+from headwater.config import Config
+from headwater.config_models import FieldModel, Model
 from headwater.errors import Refused
 from headwater.log import CANDIDATES, MESSAGES
 from headwater.message import Message, decode_message

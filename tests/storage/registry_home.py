@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
-from headwater.config import MariaDb
+from headwater.config_stack import MariaDb
 from headwater.times import now
 from storage.mysql_connection import Cursor, open_mysql
 from storage.mysql_registry import MySqlRegistry, open_mysql_registry

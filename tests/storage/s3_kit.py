@@ -10,7 +10,8 @@ import obstore
 from aiobotocore.session import get_session
 from pydantic import SecretStr
 
-from headwater.config import S3, Lake
+from headwater.config import Lake
+from headwater.config_stack import S3
 from storage.contract import Record
 from storage.delta_lake import DeltaLake
 from storage.s3_client import connect

@@ -23,7 +23,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
-from headwater.config import MongoDb
+from headwater.config_stack import MongoDb
 from headwater.errors import ConfigError, PartialWrite, Unavailable
 from headwater.log import CANDIDATES
 from headwater.message import Candidate, Heard, Origin, Position

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater import failpoints
-from headwater.config import Redis
+from headwater.config_stack import Redis
 from headwater.errors import Unavailable
 from headwater.log import MESSAGES
 from headwater.message import Heard, Message, Number, Position

@@ -12,7 +12,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headwater.config import Redis
+from headwater.config_stack import Redis
 from headwater.errors import ConfigError, Stale, Unavailable
 from headwater.log import MESSAGES
 from headwater.message import Message

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headwater import failpoints
-from headwater.config import MariaDb
+from headwater.config_stack import MariaDb
 from headwater.errors import PartialWrite, Unavailable
 from headwater.log import MESSAGES
 from headwater.message import Message, Number, encode

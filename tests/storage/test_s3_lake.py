@@ -12,7 +12,8 @@ import obstore.exceptions
 import pytest
 from deltalake import DeltaTable
 
-from headwater.config import S3, Lake
+from headwater.config import Lake
+from headwater.config_stack import S3
 from headwater.errors import Stale, Unavailable
 from headwater.log import MESSAGES
 from storage import lake_log

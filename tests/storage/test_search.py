@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headwater.config import Elasticsearch
+from headwater.config_stack import Elasticsearch
 from headwater.errors import ConfigError, PartialWrite, Unavailable
 from headwater.message import Candidate, Position
 from storage.contract import Circle, Record, Span, Term
