@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
@@ -117,7 +118,7 @@ class LocalFiles:
         self._root.mkdir(parents=True, exist_ok=True)
         sync_folder(self._root.parent)
         self._scratch.open()
-        for left in self._root.glob(f"*/{LOG}/{_HIDDEN}*"):
+        for left in chain(self._root.glob(f"*/{LOG}/{_HIDDEN}*"), self._root.glob(f"logs/*/*/{_HIDDEN}*")):
             with suppress(FileNotFoundError):
                 if time.time() - left.stat().st_mtime > _SURELY_LEFT:
                     left.unlink()
@@ -166,10 +167,21 @@ class LocalFiles:
         found: list[Listed] = []
         with suppress(FileNotFoundError), os.scandir(self._root / folder) as items:
             for item in items:
-                if item.is_file():
+                if item.is_file() and not item.name.startswith(_HIDDEN):
                     status = item.stat()
                     found.append(Listed(f"{folder}/{item.name}", status.st_size, status.st_mtime))
         return found
+
+    def folders(self, folder: str) -> Sequence[str]:
+        """The paths of the folders in a folder; none if there is no such folder. Raises `OSError`."""
+        with suppress(FileNotFoundError), os.scandir(self._root / folder) as items:
+            return [f"{folder}/{item.name}" for item in items if item.is_dir()]
+        return []
+
+    def drop(self, folder: str) -> None:
+        """Remove a folder, if it is there, with the files in it. Raises `OSError`."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._root / folder)
 
     def remove(self, paths: Iterable[str]) -> None:
         """See `LakeFiles`."""

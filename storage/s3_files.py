@@ -5,8 +5,7 @@ folder on this machine: they never change, and so every host reads them fast wit
 """
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,19 +17,17 @@ from headwater.config_stack import S3
 from storage.arrow import pa
 from storage.file_cache import FileCache
 from storage.lake_errors import as_unavailable
-from storage.lake_files import Listed
-from storage.s3_client import as_os_error, connect, delta_options, make_bucket, pauses
+from storage.s3_client import as_os_error, delta_options, make_bucket
+from storage.s3_objects import S3Objects
 from storage.scratch import Scratch
 
 T = TypeVar("T")
-_FOLDER = "lake"
 _SCRATCH = ".scratch"
 _PIECE = 8 * 2**20
 _BUFFER = 2**20
-_PROBE = ".probe"
 
 
-class S3Files:
+class S3Files(S3Objects):
     """See `LakeFiles`. Use `open_s3_files`. The lake is the folder `lake` of the bucket, below `config.prefix`.
 
     `cache`: a local folder for at most `cache_size` bytes of copies; processes of a host may share it.
@@ -39,15 +36,12 @@ class S3Files:
     remakes = True
 
     def __init__(self, config: S3, cache: Path, cache_size: int) -> None:
-        self._config = config
-        prefix = "/".join(part for part in (config.prefix.strip("/"), _FOLDER) if part)
-        place = config.model_copy(update={"prefix": prefix})
-        self._uri = f"s3://{config.bucket}/{prefix}"
-        self._store = connect(place)
-        self._once = connect(place, retries=0)
+        super().__init__(config)
+        self._uri = f"s3://{config.bucket}/{self._prefix}"
         self._scratch = Scratch(cache / _SCRATCH)
         self.scratch = self._scratch.path
-        self._cache = FileCache(cache / config.bucket / prefix.replace("/", "%"), self.scratch, cache_size, self._fetch)
+        copies = cache / config.bucket / self._prefix.replace("/", "%")
+        self._cache = FileCache(copies, self.scratch, cache_size, self._fetch)
 
     async def open(self) -> None:
         """Make the bucket, and the local folders. Raises `OSError`."""
@@ -60,50 +54,16 @@ class S3Files:
         self._cache.close()
         self._scratch.close()
 
-    def put(self, path: str, data: memoryview | bytes) -> None:
-        """See `LakeFiles`."""
-        unsigned = memoryview(data).cast("B")
-        self._putting(lambda: obstore.put(self._store, path, unsigned, chunk_size=_PIECE))
-
-    def put_new(self, path: str, data: bytes) -> None:
-        """See `LakeFiles`. An attempt that nobody answered may have put it: so what is there is compared with ours."""
-        waits = pauses(self._config.time)
-        while True:
-            try:
-                return self._putting(lambda: obstore.put(self._once, path, data, mode="create", use_multipart=False))
-            except FileExistsError:
-                if self.read(path) == data:
-                    return None
-                raise
-            except OSError:
-                if (pause := next(waits, None)) is None:
-                    raise
-                time.sleep(pause)
-
     def adopt(self, path: str, local: Path) -> None:
         """See `LakeFiles`. What was made here is going to be read here."""
         self._putting(lambda: obstore.put(self._store, path, local, chunk_size=_PIECE))
         self._cache.keep(path, local)
         local.unlink(missing_ok=True)
 
-    def read(self, path: str) -> bytes:
-        """See `LakeFiles`."""
-        with as_os_error():
-            return bytes(obstore.get(self._store, path).bytes())
-
     def source(self, path: str) -> AbstractContextManager[Any]:
         """See `LakeFiles`. By ranges, and not through the cache: who reads all of a lake would empty it."""
         with as_os_error():
             return pa.PythonFile(_Ranges(obstore.open_reader(self._store, path, buffer_size=_BUFFER)), "r")
-
-    def list(self, folder: str) -> Sequence[Listed]:
-        """See `LakeFiles`."""
-        try:
-            with as_os_error():
-                found = obstore.list_with_delimiter(self._store, folder)["objects"]
-        except FileNotFoundError:
-            return []
-        return [Listed(one["path"], one["size"], one["last_modified"].timestamp()) for one in found]
 
     def remove(self, paths: Iterable[str]) -> None:
         """See `LakeFiles`."""
@@ -125,19 +85,6 @@ class S3Files:
     def checkpoint(self, table: str) -> None:
         """See `LakeFiles`. An object is there whole or not at all, and `_last_checkpoint` is put last."""
         self.delta(table).create_checkpoint()
-
-    def probe(self) -> None:
-        """See `LakeFiles`."""
-        self._putting(lambda: obstore.put(self._store, _PROBE, b"?", use_multipart=False))
-
-    def _putting(self, put: Callable[[], object]) -> None:
-        """A put finds nothing missing but the bucket: a server that came back empty gets it again."""
-        with as_os_error():
-            try:
-                put()
-            except FileNotFoundError:
-                asyncio.run(make_bucket(self._config))
-                put()
 
     def _fetch(self, path: str, target: Path) -> None:
         with as_os_error():

@@ -91,7 +91,7 @@ async def test_when_no_commit_is_ever_answered_nothing_is_lost_or_doubled(
     lake: DeltaLake, minio_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = records([message(n) for n in range(10)])
-    monkeypatch.setattr("storage.s3_files.pauses", lambda _: iter(()))  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr("storage.s3_objects.pauses", lambda _: iter(()))  # pyright: ignore[reportUnknownLambdaType]
     lost = answer_lost(monkeypatch, "_delta_log")
     with pytest.raises(Unavailable, match="no answer"):
         await lake.write(written)
