@@ -19,12 +19,12 @@ from consumers.hand import Hand
 from consumers.lag import Lag
 from consumers.membership import Membership
 from consumers.quarantine import Quarantine
-from consumers.refill import Refill, entries_of
+from consumers.refill import Refill, entries_of, lacking, next_of
 from consumers.start import start_of
 from consumers.stopping import unless_stopped
 from consumers.worker_state import WorkerState
 from headwater.config import Workers
-from headwater.errors import Unavailable
+from headwater.errors import Stale, Unavailable
 from headwater.log import Entry, Log, Subscription, TopicPartition
 from headwater.metrics import Metrics
 from headwater.times import now
@@ -147,21 +147,31 @@ class Writer:
         await self._commit(subscription)
 
     async def _fill(self, subscription: Subscription, stop: asyncio.Event) -> bool:
-        """Give the store what only the lake has; False if that could not be ended and the worker has to."""
+        """Give the store what only the lake has; False if that could not be ended and the worker has to.
+
+        Raises `Stale` where something was filled: the log may have dropped the next entries meanwhile, so the start is
+        asked for again. Raises `OffsetOutOfRange` where the lake has not got all that the log dropped.
+        """
+        filled = False
         while self._gaps and self._refill is not None:
             number = min(self._gaps)
+            await lacking(self._log, self._topic, number, new=number not in self._delivery.applied)
             above = self._delivery.applied.get(number, -1)
             logger.info(
                 "filled from the lake", worker=self.state.name, topic=self._topic, partition=number, above=above
             )
             async with aclosing(self._refill(self._topic, number, above)) as batches:
-                async for records in batches:
+                while records := await next_of(batches, subscription, stop):
                     if number not in self._gaps:  # revoked meanwhile
                         break
-                    if stop.is_set() or not await self._deliver(subscription, entries_of(records), stop, filling=True):
+                    filled = True
+                    if not await self._deliver(subscription, entries_of(records), stop, filling=True):
                         return False
-                    await subscription.rest(0)
+            if stop.is_set():
+                return False
             self._gaps.discard(number)
+        if filled:
+            raise Stale("filled from the lake; goes on behind that")
         return True
 
     async def _deliver(

@@ -66,6 +66,7 @@ class Directory:
         self._credentials: dict[Key, _Credential] = {}
         self._by_digest: dict[str, _Credential] = {}
         self._watchers: dict[object, Callable[[str], None]] = {}
+        self._ruled = asyncio.Event()
 
     @asynccontextmanager
     async def following(self, log: Log, *, start_time: float = 60.0) -> AsyncGenerator[None, None]:
@@ -107,6 +108,16 @@ class Directory:
 
         return stop
 
+    async def ruled(self, seconds: float = 60.0) -> None:
+        """Wait until rules are on the log: a message that came before them would be selected by nothing.
+
+        Raises `Unavailable`.
+        """
+        try:
+            await asyncio.wait_for(self._ruled.wait(), seconds)
+        except TimeoutError:
+            raise Unavailable("no rules are on the log yet: is `headwater api` running?") from None
+
     async def applied(self, record: Record, seconds: float = 5.0) -> bool:
         """Wait until this version (or a later one) is what the directory answers by; False if that takes longer."""
         key = (type(record), record.name)
@@ -129,6 +140,8 @@ class Directory:
     def apply(self, entries: Sequence[Entry]) -> None:
         """Take what is new in these entries, and tell the watchers."""
         for change in changes_in(entries):
+            if isinstance(change, RulesChange):
+                self._ruled.set()
             record = _record(change)
             if record is not None and record.version > self._version((type(record), record.name)):
                 self._put(record)

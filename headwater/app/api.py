@@ -42,6 +42,7 @@ async def answering(config: Config) -> AsyncGenerator[Addresses]:
     """Answer. Raises `Unavailable` where the log or the registry is away for longer than a start may take."""
     metrics = Metrics()
     supervisor = Supervisor()
+    keepers = Supervisor()  # of the stores: one that is away leaves the rest of the API ready
     async with AsyncExitStack() as stack:
         events = await patiently(stack, partial(open_events, config))
         registry = await patiently(stack, partial(open_tables, config))
@@ -83,7 +84,7 @@ async def answering(config: Config) -> AsyncGenerator[Addresses]:
         )
         try:
             for name, store in stores.items():
-                supervisor.add(name, store.run)
+                keepers.add(name, store.run)
             supervisor.add("outbox", partial(run_outbox, registry, events))
             supervisor.add("rules", partial(follow_models, directory, registry, config))
             supervisor.add("tail", tail.run)
@@ -92,3 +93,4 @@ async def answering(config: Config) -> AsyncGenerator[Addresses]:
                 yield addresses
         finally:
             await supervisor.stop(TASK_SECONDS)
+            await keepers.stop(TASK_SECONDS)

@@ -151,10 +151,10 @@ class _Crew:
         return refill(self.lake.store, topic, partition, above)
 
     async def _shown(self, states: Sequence[WorkerState], work: Awaitable[None]) -> None:
-        """Health shows a worker while it works."""
-        self._states.extend(states)
+        """Health shows a worker while it works, and one that gave up until its role is started again."""
+        again = {state.group for state in states}
+        self._states[:] = [state for state in self._states if state.group not in again] + list(states)
         try:
             await work
         finally:
-            for state in states:
-                self._states.remove(state)
+            self._states[:] = [state for state in self._states if state not in states or state.failed]

@@ -19,11 +19,12 @@ from query.process_api import make_process_app
 
 @asynccontextmanager
 async def receiving(config: Config) -> AsyncGenerator[Addresses]:
-    """Take messages. Raises `Unavailable` where the log is away for longer than a start may take."""
+    """Take messages. Raises `Unavailable` where the log is away, or has no rules, for longer than a start may take."""
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         events = await patiently(stack, partial(open_events, config))
         directory = Directory(config.ingest.anonymous)
         await patiently(stack, lambda: directory.following(events))
+        await directory.ruled()
         app = make_process_app(config, directory, metrics, Health({"log": events.ping}, []))
         yield await stack.enter_async_context(front_door(config, app, events, directory, metrics))
