@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
 from headwater.config_models import Model, default_models
 from headwater.config_section import Section
@@ -48,6 +48,7 @@ class Http(Section):
     idle: Duration = Field(default=30, description="How long a kept-alive connection may say nothing.")
     body_time: Duration = Field(default=30, description="How long a request may take to arrive; slower ones get 408.")
     connections: int = Field(default=10_000, ge=1, description="The most connections at once; more are closed at once.")
+    metrics_key: SecretStr = Field(default=SecretStr(""), description="Who says this as a bearer token may read /metrics, and nothing else. Empty: an API key is needed.")
 
     _listen = field_validator("listen")(_address)
 

@@ -16,6 +16,7 @@ from headwater.times import SECOND
 from ingest.contract import Door
 from ingest.models import Models
 from query.answering import Answering
+from query.auth import metrics_digest
 from query.device_api import device_routes
 from query.finding import Finding
 from query.flow import Flow
@@ -79,6 +80,7 @@ def make_app(parts: Parts) -> FastAPI:
         responses=RESPONSES,
     )
     app.state.door = parts.door
+    app.state.metrics_digest = metrics_digest(parts.config.http)
     app.state.answering = Answering(config.time)
     app.state.streams = streams
     answer_errors(app)

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from headwater.config import Http
+from headwater.credentials import digest, same
 from headwater.errors import Refused
 from headwater.registry import Identity, Role
 from ingest.contract import Door
@@ -39,6 +41,26 @@ def require(role: Role) -> Callable[..., Awaitable[Identity]]:
         return identity
 
     return check
+
+
+_may_read = require("read")
+
+
+async def may_scrape(
+    request: Request, header: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+) -> None:
+    """A dependency for what is counted: the role `read`, or the key whose digest is `app.state.metrics_digest`.
+
+    That key is configured rather than registered: it works while the log that brings the registry is away.
+    """
+    if header is None or not same(digest(header.credentials), request.app.state.metrics_digest):
+        await _may_read(request, header)
+
+
+def metrics_digest(config: Http) -> str:
+    """What `may_scrape` compares with; "" (which nothing equals), where no key is configured."""
+    key = config.metrics_key.get_secret_value()
+    return digest(key) if key else ""
 
 
 def is_local(request: Request) -> bool:

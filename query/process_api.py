@@ -10,6 +10,7 @@ from headwater.config import Config
 from headwater.metrics import Metrics
 from ingest.contract import Door
 from query.answering import Answering
+from query.auth import metrics_digest
 from query.health import Health
 from query.problems import RESPONSES, answer_errors
 from query.system_api import process_routes
@@ -19,6 +20,7 @@ def make_process_app(config: Config, door: Door, metrics: Metrics, health: Healt
     """An app for a gateway or a consumer."""
     app = FastAPI(title="Headwater", version=__version__, docs_url=None, redoc_url=None, responses=RESPONSES)
     app.state.door = door
+    app.state.metrics_digest = metrics_digest(config.http)
     app.state.answering = Answering(config.query.time)
     answer_errors(app)
     app.include_router(process_routes(health, metrics))

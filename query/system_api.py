@@ -6,7 +6,7 @@ In: `/api/v1/stream`, `/api/v1/flow`, `/healthz`, `/readyz`, `/metrics`. Out: ev
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from headwater.config import Query as QueryConfig
 from headwater.errors import HeadwaterError
@@ -14,7 +14,7 @@ from headwater.log import MESSAGES
 from headwater.metrics import Metrics
 from ingest.contract import Door
 from query.answering import Reader, TimedRoute, reply
-from query.auth import identity_of
+from query.auth import identity_of, may_scrape
 from query.events import EventStream
 from query.flow import Flow, FlowAnswer
 from query.health import Health, HealthAnswer
@@ -113,6 +113,7 @@ def process_routes(health: Health, metrics: Metrics) -> APIRouter:
         "/metrics",
         routes.metrics,
         tags=["system"],
+        dependencies=[Depends(may_scrape)],
         response_class=Response,
         responses={
             200: {"description": "Prometheus' text.", "content": {"text/plain": {"schema": {"type": "string"}}}}
@@ -165,7 +166,7 @@ class _Process:
         answer.status_code = 200 if ready else 503
         return answer
 
-    async def metrics(self, _: Reader) -> Response:
+    async def metrics(self) -> Response:
         text = await asyncio.to_thread(self._metrics.text)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 

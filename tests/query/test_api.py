@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
-from headwater.config import Config
+from headwater.config import Config, Http
 from headwater.errors import Unavailable
 from headwater.log import CANDIDATES, REJECTED
 from headwater.message import Heard, Origin, Position
@@ -243,6 +243,23 @@ async def test_metrics_are_prometheus_text(api: Api) -> None:
     api.metrics.received.labels("http").inc()
     answer = await api.client.get("/metrics")
     assert 'headwater_received_total{transport="http"} 1.0' in answer.text
+
+
+async def test_the_metrics_key_opens_the_metrics_and_nothing_else(tmp_path: Path) -> None:
+    config = Config(http=Http(metrics_key=SecretStr("a-key-for-a-scraper")))
+    async with open_api(tmp_path, config) as api:
+        api.door.open = False
+        key = {"Authorization": "Bearer a-key-for-a-scraper"}
+        assert (await api.client.get("/metrics", headers=key)).status_code == 200
+        await api.get("/api/v1/flow", 401, key)
+        await api.get("/metrics", 401, {"Authorization": "Bearer another"})
+        assert (await api.get("/metrics", 401))["error"] == "no_credentials"
+
+
+@pytest.mark.parametrize("token", ["", "x"])
+async def test_where_no_metrics_key_is_configured_none_opens_the_metrics(api: Api, token: str) -> None:
+    api.door.open = False
+    await api.get("/metrics", 401, {"Authorization": f"Bearer {token}"})
 
 
 async def test_a_log_or_lake_that_is_down_is_503_and_healthz_still_lives(api: Api) -> None:
