@@ -83,8 +83,8 @@ async def drop_all_but_one_more(log: SqliteLog, clock: Time) -> None:
     assert (await log.ends(MESSAGES))[0] == (15, 16)
 
 
-def worker(log: SqliteLog, store: ScriptedStore, lake: OldRecords | None) -> Writer:
-    return Writer(store, MESSAGES, log, QUICK, Metrics(), batch=1000, size=2**20, wait=0.001, refill=lake)
+def worker(log: SqliteLog, store: ScriptedStore, lake: OldRecords, batch: int = 1000) -> Writer:
+    return Writer(store, MESSAGES, log, QUICK, Metrics(), batch=batch, size=2**20, wait=0.001, refill=lake)
 
 
 @pytest.mark.parametrize("overlap", [0, 3])
@@ -169,7 +169,9 @@ async def test_entries_that_the_log_drops_while_the_lake_fills_the_store_are_not
 
     lake.at_each = drop_once
     lake.slow = 0.1
-    async with running(worker(log, store, lake)):
+    writer = worker(log, store, lake, batch=2)
+    async with running(writer):
         await until(lambda: len(store.rows) == 16)
+        assert "goes on behind that" in writer.state.error
     await asyncio.gather(*dropping)
     assert store.rows == positions(0, range(16))

@@ -4,9 +4,11 @@ Those the collected tests name are started side by side before the first test, t
 before pytest leaves. A server that can't be had skips its tests, with the reason in the summary; with CI set they fail.
 """
 
+import gc
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -82,6 +84,31 @@ class Services:
 
 
 services = Services()
+
+
+# aiokafka drops a socket now and then when a broker vanishes, or a member leaves, while it connects.
+DROPPED = ("Unclosed AIOKafkaConnection", "unclosed <socket.socket", "unclosed <StreamWriter", "unclosed transport")
+
+
+def _with_kafka(item: pytest.Item) -> bool:
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    return "kafka_server" in getattr(item, "fixturenames", ()) or "kafka" in parameters.values()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in filter(_with_kafka, items):
+        for text in DROPPED:
+            item.add_marker(pytest.mark.filterwarnings(f"ignore:{text}:ResourceWarning"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """What such a test dropped is found here, and not in a later test that may drop nothing."""
+    yield
+    if _with_kafka(item):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
