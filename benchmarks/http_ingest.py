@@ -135,9 +135,9 @@ def run(name: str, kind: str, arguments: argparse.Namespace, budget: float | Non
             assert server.stdout is not None
             address = server.stdout.readline().strip()
             try:
-                _generate(address, WARM_UP, arguments.connections, *options)
+                generate(address, WARM_UP, arguments.connections, *options)
                 with measure(name, count=count, budget=budget, pid=server.pid) as result:
-                    outcome = _generate(address, count, arguments.connections, *options)
+                    outcome = generate(address, count, arguments.connections, *options)
                 result.count = outcome["sent"]
                 result.latencies = outcome["latencies"]
             finally:
@@ -145,7 +145,8 @@ def run(name: str, kind: str, arguments: argparse.Namespace, budget: float | Non
     return result
 
 
-def _generate(address: str, count: int, connections: int, *options: str) -> dict[str, Any]:
+def generate(address: str, count: int, connections: int, *options: str) -> dict[str, Any]:
+    """Load a server by a generator in a process of its own; what that has to say."""
     command = [sys.executable, "-m", "benchmarks.http_client", address, str(count), *options]
     command += ["--connections", str(connections)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=MOST_SECONDS)

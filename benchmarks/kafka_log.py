@@ -11,15 +11,13 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
-from uuid import uuid4
 
 import uvloop
 
+from benchmarks.kafka_topics import own_topics
 from benchmarks.measure import Result, measure, report
-from headwater.config_stack import Kafka
 from headwater.errors import LogError
 from headwater.log import MESSAGES, NewEntry, TopicSpec
-from storage.kafka_client import new_admin, started
 from storage.kafka_log import KafkaLog, open_kafka_log
 
 PARTITIONS = 4
@@ -71,16 +69,11 @@ async def without_group(log: KafkaLog) -> Result:
 
 
 async def main(server: str, total: int) -> bool:
-    config = Kafka(servers=(server,), prefix=f"bench-{uuid4().hex[:8]}.")
-    try:
-        async with open_kafka_log(config, [TopicSpec(MESSAGES, PARTITIONS)]) as log:
-            results = await appending(log, total)
-            waiting = sum(ends.next - ends.first for ends in (await log.ends(MESSAGES)).values())
-            results += [await with_group(log, waiting), await without_group(log)]
-    finally:
-        admin = new_admin(config)
-        async with started(admin, config.request_time):
-            await admin.delete_topics([config.prefix + MESSAGES])
+    topics = [TopicSpec(MESSAGES, PARTITIONS)]
+    async with own_topics(server) as config, open_kafka_log(config, topics) as log:
+        results = await appending(log, total)
+        waiting = sum(ends.next - ends.first for ends in (await log.ends(MESSAGES)).values())
+        results += [await with_group(log, waiting), await without_group(log)]
     return report(results, f"Kafka log, {PARTITIONS} partitions, 250-byte values, acks=all, one broker")
 
 

@@ -1,7 +1,9 @@
 """Measuring, once for all benchmarks: CPU seconds, wall seconds, peak memory, percentiles, against a budget.
 
 In: a block of work, in this process or in one named by its pid. Out: a `Result`, and a table with one line a result.
-CPU time counts every thread, so it stands still while other programs use the cores; wall-clock figures do not.
+CPU time counts every thread, so it stands still while other programs use the cores; wall-clock figures do not. A busy
+machine makes CPU time dearer, too (caches and cores are shared): `cheapest` of some runs is what the work takes.
+With HEADWATER_BENCHMARK_ROWS=FILE each result is also added to that file, for `benchmarks.stack` to make one table of.
 """
 
 import os
@@ -14,7 +16,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
+OF_THE_BARE = 0.8
+"""What every writer should reach of the bare driver."""
+ROWS = "HEADWATER_BENCHMARK_ROWS"
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Row(msgspec.Struct):
+    """A result as it is kept for a table of several benchmarks; times in seconds, `peak` in bytes."""
+
+    name: str
+    count: int
+    per_second: float
+    per_million: float
+    budget: float | None
+    ratio: float | None
+    wanted: float | None
+    p50: float
+    p99: float
+    peak: int
 
 
 @dataclass
@@ -22,6 +44,7 @@ class Result:
     """What a block of work took. Set `count` (units done) within the block, and append to `latencies` (seconds).
 
     `budget`: the most CPU-seconds a million units that are allowed. `peak`: the largest resident memory, in bytes.
+    `ratio`: how it compares with what it was measured beside, and `wanted`: the least that this may be.
     """
 
     name: str
@@ -31,6 +54,12 @@ class Result:
     cpu: float = 0.0
     peak: int = 0
     latencies: list[float] = field(default_factory=list[float])
+    ratio: float | None = None
+    wanted: float | None = None
+
+    def beside(self, bare: "Result") -> None:
+        """Compare the CPU time with that of the bare driver for the same work."""
+        self.ratio, self.wanted = bare.per_million / self.per_million, OF_THE_BARE
 
     @property
     def per_second(self) -> float:
@@ -44,6 +73,11 @@ class Result:
 
     @property
     def kept(self) -> bool:
+        """False if there is a budget and it was exceeded, or a ratio and it is lower than wanted."""
+        return self.within and (self.ratio is None or self.wanted is None or self.ratio >= self.wanted)
+
+    @property
+    def within(self) -> bool:
         """False if there is a budget and it was exceeded."""
         return self.budget is None or self.per_million <= self.budget
 
@@ -67,8 +101,14 @@ def measure(name: str, *, count: int = 0, budget: float | None = None, pid: int 
     result.peak = peak_memory(pid)
 
 
+def cheapest(runs: Sequence[Sequence[Result]]) -> list[Result]:
+    """Of runs of the same work in the same order, each result of the run in which it took the least CPU time."""
+    return [min(same, key=lambda result: result.per_million) for same in zip(*runs, strict=True)]
+
+
 def report(results: Sequence[Result], conditions: str = "") -> bool:
     """Print conditions and one line a result; True if every budget was kept."""
+    _keep(results)
     print(f"# {machine()}" + (f"; {conditions}" if conditions else ""))
     width = max([len("measured"), *(len(result.name) for result in results)])
     print(
@@ -77,11 +117,22 @@ def report(results: Sequence[Result], conditions: str = "") -> bool:
     )
     for result in results:
         print(_line(result, width))
+        if result.ratio is not None:
+            print(f"{'':<{width}} ratio {result.ratio:.2f}" + (f" (wanted: {result.wanted})" if result.wanted else ""))
     return all(result.kept for result in results)
 
 
+def _keep(results: Sequence[Result]) -> None:
+    if not (name := os.environ.get(ROWS)):
+        return
+    with Path(name).open("ab") as file:
+        for one in results:
+            work = (one.name, one.count, one.per_second, one.per_million, one.budget, one.ratio, one.wanted)
+            file.write(msgspec.json.encode(Row(*work, one.percentile(0.5), one.percentile(0.99), one.peak)) + b"\n")
+
+
 def _line(result: Result, width: int) -> str:
-    budget = "-" if result.budget is None else f"{'≤' if result.kept else 'OVER'} {result.budget:g}"
+    budget = "-" if result.budget is None else f"{'≤' if result.within else 'OVER'} {result.budget:g}"
     p50, p99 = (f"{result.percentile(share) * 1000:.2f}" if result.latencies else "-" for share in (0.5, 0.99))
     work = f"{result.count:>10,} {result.per_second:>10,.0f} {result.per_million:>13.2f} {budget:>8}"
     return f"{result.name:<{width}} {work} {p50:>8} {p99:>8} {result.peak / 1e6:>8.0f}"

@@ -4,23 +4,31 @@ In: an address, and how many connections, how many messages in flight on each, h
 what happened, or the `Load` itself. Each connection is a device of its own; payloads have about 130 bytes, a time and a
 sequence number, so that no two are the same message. It is a process of its own: its CPU time is not the endpoint's.
 
+With `--rate` it sends so many a second, whatever is in flight, instead of one for each that was acknowledged.
+
     python -m benchmarks.mqtt_client HOST:PORT [--connections 8] [--window 50] [--messages 200000] [--version 4]
+        [--rate 0]
 """
 
 import argparse
 import asyncio
+import itertools
 import json
 import struct
 import sys
 import time
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from typing import cast
 
 import uvloop
 
 OPENING = 200
 """Connections that are being opened at the same time."""
+
+_TICK = 0.001
+"""Seconds between two sends at a given rate."""
 
 QUANTILES = 1000
 """So many latencies are reported, in ascending order and equally far apart."""
@@ -31,7 +39,8 @@ _PAYLOAD = b'{"at":%d,"seq":%d,"fields":{"temperature":%d.5,"voltage":%d.25,"pre
 class Load:
     """What all connections share: how much is left to send, how much is left to hear of."""
 
-    def __init__(self, connections: int, window: int, messages: int, version: int) -> None:
+    def __init__(self, connections: int, window: int, messages: int, version: int, rate: float = 0) -> None:
+        self.rate = rate
         self.connections = connections
         self.window = window
         self.version = version
@@ -102,7 +111,8 @@ class Client(asyncio.Protocol):
                 self._sent[0] = (when, waiting - part)
         if load.unheard == 0 and not load.done.done():
             load.done.set_result(None)
-        self.send(more)
+        if not load.rate:
+            self.send(more)
 
     def send(self, count: int) -> None:
         """Publish so many, if so many are left, in one write."""
@@ -141,16 +151,31 @@ async def connect(load: Load, host: str, port: int) -> list[Client]:
     return clients
 
 
+async def paced(load: Load, clients: Sequence[Client]) -> None:
+    """Send at the load's rate, from one connection after the other."""
+    began, sent = time.perf_counter(), 0
+    turns = itertools.cycle(clients)
+    while load.unsent:
+        due = round((time.perf_counter() - began) * load.rate) - sent
+        for _ in range(due):
+            next(turns).send(1)
+        sent += due
+        await asyncio.sleep(_TICK)
+
+
 async def main(options: argparse.Namespace) -> dict[str, object]:
     host, _, port = options.address.rpartition(":")
-    load = Load(options.connections, options.window, options.messages, options.version)
+    load = Load(options.connections, options.window, options.messages, options.version, options.rate)
     clients = await connect(load, host, int(port))
     print("connected", flush=True)
     if options.wait:
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     began, cpu = time.perf_counter(), time.process_time()
-    for client in clients:
-        client.send(load.window)
+    if load.rate:
+        await paced(load, clients)
+    else:
+        for client in clients:
+            client.send(load.window)
     await load.done
     wall = time.perf_counter() - began
     ordered = sorted(load.latencies)
@@ -165,6 +190,7 @@ if __name__ == "__main__":
     parser.add_argument("--window", type=int, default=50)
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--version", type=int, choices=(4, 5), default=4)
+    parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--wait", action="store_true", help="say `connected`, then wait for a line before sending")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(main(parser.parse_args()))), flush=True)

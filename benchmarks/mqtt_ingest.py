@@ -124,20 +124,28 @@ def run(kind: str, name: str, options: argparse.Namespace, connections: int, win
         assert server.stdin is not None
         assert server.stdout is not None
         address = server.stdout.readline().strip()
-        before = resident(server.pid)
-        loading = [
-            sys.executable, "-m", "benchmarks.mqtt_client", address, "--wait", "--connections", str(connections),
-            "--window", str(window), "--messages", str(messages), "--version", str(options.version),
-        ]  # fmt: skip
-        with subprocess.Popen(loading, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
-            assert client.stdin is not None
-            assert client.stdout is not None
-            client.stdout.readline()
-            opened = resident(server.pid)
-            with measure(f"{name}, {kind}", count=messages, pid=server.pid) as result:
-                print("go", file=client.stdin, flush=True)
-                outcome: dict[str, Any] = json.loads(client.stdout.readline())
+        result = loaded(server.pid, address, f"{name}, {kind}", connections, window, messages, options.version)
         print("stop", file=server.stdin, flush=True)
+    return result
+
+
+def loaded(
+    pid: int, address: str, name: str, connections: int, window: int, messages: int, version: int = 4, rate: float = 0
+) -> Result:
+    """Load the endpoint of a process with this shape; `rate`: messages a second, 0 for as many as it takes."""
+    before = resident(pid)
+    loading = [
+        sys.executable, "-m", "benchmarks.mqtt_client", address, "--wait", "--connections", str(connections),
+        "--window", str(window), "--messages", str(messages), "--version", str(version), "--rate", str(rate),
+    ]  # fmt: skip
+    with subprocess.Popen(loading, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        client.stdout.readline()
+        opened = resident(pid)
+        with measure(name, count=messages, pid=pid) as result:
+            print("go", file=client.stdin, flush=True)
+            outcome: dict[str, Any] = json.loads(client.stdout.readline())
     result.latencies = outcome["quantiles"]
     print(
         f"# {result.name}: p90 {result.percentile(0.9) * 1e3:.2f}, p99.9 {result.percentile(0.999) * 1e3:.2f} ms;"

@@ -23,6 +23,10 @@ class Part:
                 [str(HEADWATER), *arguments], stdout=output, stderr=output, env=environment, cwd=folder
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def wait_ready(self, seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
         while b" ready: " not in self.output.read_bytes():
