@@ -173,6 +173,11 @@ class Logging(Section):
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="The least severe line that is written.")
     format: Literal["auto", "text", "json"] = Field(default="auto", description="`auto`: text on a terminal, JSON elsewhere.")
+    keep: bool = Field(default=True, description="Put it into the lake's place too, in `logs/service`.")
+    flush_every: Duration = Field(default=10, description="So often, if anything was said; a process that is killed loses as much. The audit log's changes too …")
+    flush_size: Size = Field(default=2**20, description="… and after so many bytes.")
+    buffer_size: Size = Field(default=8 * 2**20, description="Bytes that wait while the lake's place is away; what is said beyond it is dropped there, and counted.")
+    retention: Duration = Field(default=90 * 86_400, description="How long the service log is kept there, in whole days. The audit log, in `logs/audit`, is kept for ever.")
 
 
 class Config(Section):

@@ -25,6 +25,8 @@ Failpoint = Literal[
     "lake.compacting",  # compacted files are written; the day still refers to the old ones
     "lake.compacted",  # the day refers to the new files; the old ones are still there
     "registry.changed",  # the change is in the tables; the outbox is not yet on the log
+    "audit.writing",  # changes are in the tables; the audit log's file is not there yet
+    "audit.written",  # the file is there; the process does not know
     "log.transaction",  # within the log's transaction, before its commit
 ]
 

@@ -53,6 +53,9 @@ class Metrics:
         self.write_seconds = histogram("store_write_seconds", "How long a store took to make a batch durable.", "store")
         self.batch_records = gauge("store_batch_records", "Records in the latest batch.", "store")
         self.lag = gauge("lag", "Entries a group has yet to take, by partition.", "group", "topic", "partition")
+        self.service_log_written = counter("service_log_written", "Lines of the service log put into the lake's place.")
+        self.service_log_dropped = counter("service_log_dropped", "Lines of the service log that found no room while the lake's place was away; standard error had them.")
+        self.audit_log_written = counter("audit_log_written", "Changes of the registry put into the audit log in the lake's place.")
 
     # fmt: on
     def text(self) -> bytes:

@@ -114,6 +114,10 @@ class TablesRegistry(ABC):
                 yield entry
             last = page[-1].number
 
+    async def audit_from(self, number: int, limit: int) -> Sequence[AuditEntry]:
+        """Entries numbered `number` and above, the oldest first."""
+        return await self._read(lambda: tables.audit_after(number - 1, limit))
+
     async def pending(self, limit: int) -> Sequence[Outgoing]:
         """The oldest changes that are not known to be on the log."""
         return await self._read(lambda: tables.oldest_outgoing(limit))

@@ -19,11 +19,13 @@ from headwater.app.backends import (
     open_tables,
 )
 from headwater.app.front_door import Addresses, front_door
+from headwater.app.logs_kept import keeping_logs, maintain_logs
 from headwater.app.rules import follow_models, publish_rules
 from headwater.app.upkeep import well
 from headwater.config import Config
 from headwater.directory import Directory
 from headwater.log import CANDIDATES
+from headwater.log_lines import LogLines
 from headwater.metrics import Metrics
 from headwater.supervise import Supervisor
 from ingest.models import Models
@@ -32,18 +34,23 @@ from query.flow import Flow
 from query.health import Health, Probe
 from query.registry_api import registry_routes
 from query.tail import Tail
+from storage.audit_log import AuditLog
 from storage.outbox import drain_outbox, run_outbox, settle
 
 TASK_SECONDS = 15.0
 
 
 @asynccontextmanager
-async def answering(config: Config) -> AsyncGenerator[Addresses]:
-    """Answer. Raises `Unavailable` where the log or the registry is away for longer than a start may take."""
+async def answering(config: Config, lines: LogLines | None = None) -> AsyncGenerator[Addresses]:
+    """Answer. Raises `Unavailable` where the log or the registry is away for longer than a start may take.
+
+    `lines`: what this process says, for the service log.
+    """
     metrics = Metrics()
     supervisor = Supervisor()
     keepers = Supervisor()  # of the stores: one that is away leaves the rest of the API ready
     async with AsyncExitStack() as stack:
+        logs = await stack.enter_async_context(keeping_logs(config, lines, metrics, "api"))
         events = await patiently(stack, partial(open_events, config))
         registry = await patiently(stack, partial(open_tables, config))
         await settle(registry, events)
@@ -86,6 +93,8 @@ async def answering(config: Config) -> AsyncGenerator[Addresses]:
             for name, store in stores.items():
                 keepers.add(name, store.run)
             supervisor.add("outbox", partial(run_outbox, registry, events))
+            supervisor.add("audit log", partial(AuditLog(logs, registry, metrics).run, config.logging.flush_every))
+            supervisor.add("log files", partial(maintain_logs, logs, config.logging.retention))
             supervisor.add("rules", partial(follow_models, directory, registry, config))
             supervisor.add("tail", tail.run)
             supervisor.add("flow", flow.run)

@@ -4,7 +4,7 @@ In: the configuration, and the id of the log that the stores' ledgers are about.
 yield. Openers raise `Unavailable` where a server is away.
 """
 
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
 
 from headwater.config import Config, LogConfig
@@ -13,12 +13,15 @@ from storage.contract import CandidateReader, Checkpoints, LiveReader, ReportRea
 from storage.delta_lake import DeltaLake, open_lake
 from storage.elastic_store import open_elastic_search
 from storage.kafka_log import KafkaLog, open_kafka_log
+from storage.lake_files import open_files
+from storage.log_files import LogFiles
 from storage.mongo_store import open_mongo_documents
 from storage.mysql_registry import MySqlRegistry, open_mysql_registry
 from storage.mysql_store import open_mysql_reports
 from storage.redis_store import open_redis_live
 from storage.s3_checkpoints import open_s3_checkpoints
 from storage.s3_lake import open_s3_lake
+from storage.s3_objects import S3Objects
 from storage.sqlite_checkpoints import open_checkpoints as open_sqlite_checkpoints
 from storage.sqlite_documents import open_sqlite_documents
 from storage.sqlite_live import open_live as open_sqlite_live
@@ -144,3 +147,12 @@ def open_lake_of(config: Config, log_id: str) -> AbstractAsyncContextManager[Del
         case "stack":
             cache = config.data / "lake-cache"
             return open_s3_lake(config.s3, log_id, config.lake, cache=cache, answer_time=time)
+
+
+def open_log_files(config: Config) -> AbstractAsyncContextManager[LogFiles]:
+    """Where the service log and the audit log go: the lake's place. In a bucket nothing is asked of it yet."""
+    match config.profile:
+        case "embedded":
+            return open_files(config.data / "lake")
+        case "stack":
+            return nullcontext(S3Objects(config.s3))

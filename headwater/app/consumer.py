@@ -27,12 +27,14 @@ from headwater.app.backends import (
     open_reports,
     open_search,
 )
+from headwater.app.logs_kept import keeping_logs
 from headwater.app.roles import Role, maintain, writers_of
 from headwater.app.serving import serving
 from headwater.app.upkeep import maintain_log, well
 from headwater.config import Config
 from headwater.directory import Directory
 from headwater.errors import ConfigError
+from headwater.log_lines import LogLines
 from headwater.message import Rules
 from headwater.metrics import Metrics
 from headwater.supervise import Supervisor
@@ -64,12 +66,18 @@ def roles_of(names: Sequence[str]) -> list[str]:
 
 
 @asynccontextmanager
-async def consuming(config: Config, roles: Sequence[str], address: str = "") -> AsyncGenerator[str]:
-    """Work on these roles. `address`: HOST:PORT for health and metrics, "" for none; gives it with the real port."""
+async def consuming(
+    config: Config, roles: Sequence[str], address: str = "", lines: LogLines | None = None
+) -> AsyncGenerator[str]:
+    """Work on these roles. `address`: HOST:PORT for health and metrics, "" for none; gives it with the real port.
+
+    `lines`: what this process says, for the service log.
+    """
     metrics = Metrics()
     states: list[WorkerState] = []
     supervisor = Supervisor()
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(keeping_logs(config, lines, metrics, "consumer"))
         events = await patiently(stack, partial(open_events, config))
         directory = Directory(config.ingest.anonymous)
         await patiently(stack, lambda: directory.following(events))

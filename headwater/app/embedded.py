@@ -6,7 +6,7 @@ In: a checked configuration. Out: a running program until `stop` is set. Stoppin
 2. what waits for the log is appended and acknowledged,
 3. connections are closed,
 4. workers finish the batch in hand and commit, the selector writes its checkpoints,
-5. stores close, then the log.
+5. stores close, then the log, and last the service log.
 """
 
 from collections.abc import AsyncGenerator
@@ -27,12 +27,14 @@ from headwater.app.backends import (
     topics,
 )
 from headwater.app.front_door import Addresses, front_door
+from headwater.app.logs_kept import keeping_logs, maintain_logs
 from headwater.app.roles import Role, maintain, writers_of
 from headwater.app.rules import follow_models, publish_rules
 from headwater.app.upkeep import maintain_log, well
 from headwater.config import Config
 from headwater.directory import Directory
 from headwater.log import CANDIDATES
+from headwater.log_lines import LogLines
 from headwater.metrics import Metrics
 from headwater.supervise import Supervisor
 from ingest.models import Models
@@ -41,6 +43,7 @@ from query.flow import Flow
 from query.health import Health, Probe
 from query.registry_api import registry_routes
 from query.tail import Tail
+from storage.audit_log import AuditLog
 from storage.contract import Store
 from storage.lake_maintenance import Maintainer
 from storage.lake_refill import refill
@@ -53,10 +56,14 @@ WORKER_SECONDS = 90.0
 
 
 @asynccontextmanager
-async def running(config: Config) -> AsyncGenerator[Addresses]:
-    """Start everything; at the end of the block, stop everything in order."""
+async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerator[Addresses]:
+    """Start everything; at the end of the block, stop everything in order.
+
+    `lines`: what this process says, for the service log.
+    """
     metrics = Metrics()
     async with (
+        keeping_logs(config, lines, metrics, "up") as logs,
         open_log(config.data / "log.sqlite", topics(config.log), session=config.log.session) as events,
         open_tables(config) as registry,
         open_checkpoints(config) as checkpoints,
@@ -86,6 +93,8 @@ async def running(config: Config) -> AsyncGenerator[Addresses]:
         try:
             async with directory.following(events):
                 supervisor.add("outbox", partial(run_outbox, registry, events))
+                supervisor.add("audit log", partial(AuditLog(logs, registry, metrics).run, config.logging.flush_every))
+                supervisor.add("log files", partial(maintain_logs, logs, config.logging.retention))
                 supervisor.add("rules", partial(follow_models, directory, registry, config))
                 supervisor.add("tail", tail.run)
                 supervisor.add("selector", selector.run)

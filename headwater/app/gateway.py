@@ -10,18 +10,24 @@ from functools import partial
 from headwater.app.attached import patiently
 from headwater.app.backends import open_events
 from headwater.app.front_door import Addresses, front_door
+from headwater.app.logs_kept import keeping_logs
 from headwater.config import Config
 from headwater.directory import Directory
+from headwater.log_lines import LogLines
 from headwater.metrics import Metrics
 from query.health import Health
 from query.process_api import make_process_app
 
 
 @asynccontextmanager
-async def receiving(config: Config) -> AsyncGenerator[Addresses]:
-    """Take messages. Raises `Unavailable` where the log is away, or has no rules, for longer than a start may take."""
+async def receiving(config: Config, lines: LogLines | None = None) -> AsyncGenerator[Addresses]:
+    """Take messages. Raises `Unavailable` where the log is away, or has no rules, for longer than a start may take.
+
+    `lines`: what this process says, for the service log.
+    """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(keeping_logs(config, lines, metrics, "gateway"))
         events = await patiently(stack, partial(open_events, config))
         directory = Directory(config.ingest.anonymous)
         await patiently(stack, lambda: directory.following(events))

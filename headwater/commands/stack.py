@@ -55,8 +55,8 @@ def _started(part: str, opened: AbstractAsyncContextManager[Addresses]) -> None:
 def gateway(file: Path | None, http: str | None, mqtt: str | None) -> None:
     """Only the front door (needs Kafka)."""
     config = _of_stack(read_configuration(file, http__listen=http, mqtt__listen=mqtt), "gateway")
-    logs.configure(config.logging)
-    _started("gateway", receiving(config))
+    lines = logs.configure(config.logging)
+    _started("gateway", receiving(config, lines))
 
 
 @click.command()
@@ -72,13 +72,13 @@ def consumer(file: Path | None, data: Path | None, roles: tuple[str, ...], addre
     headwater consumer redis mysql                 some: selector live documents search reports lake
     """
     config = _of_stack(read_configuration(file, data=data), "consumer")
-    logs.configure(config.logging)
+    lines = logs.configure(config.logging)
     try:
         chosen = roles_of(roles)
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
     run(
-        consuming(config, chosen, address),
+        consuming(config, chosen, address, lines),
         lambda served: f"headwater consumer ready: {', '.join(chosen)}" + (f"; http://{served}/metrics" * bool(served)),
     )
 
@@ -90,5 +90,5 @@ def consumer(file: Path | None, data: Path | None, roles: tuple[str, ...], addre
 def api(file: Path | None, http: str | None, data: Path | None) -> None:
     """Only the API and the pages (needs Kafka)."""
     config = _of_stack(read_configuration(file, http__listen=http, data=data), "api")
-    logs.configure(config.logging)
-    _started("api", answering(config))
+    lines = logs.configure(config.logging)
+    _started("api", answering(config, lines))

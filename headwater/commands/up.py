@@ -22,6 +22,7 @@ from headwater.commands.options import read_configuration
 from headwater.commands.running import collect_garbage_less_often
 from headwater.config import Config
 from headwater.errors import ConfigError, HeadwaterError
+from headwater.log_lines import LogLines
 
 _DEMO_SECONDS = 5.0
 
@@ -43,10 +44,10 @@ def up(file: Path | None, data: Path | None, http: str | None, mqtt: str | None,
     config = read_configuration(file, data=data, http__listen=http, mqtt__listen=mqtt)
     if demo:
         config = config.model_copy(update={"models": demo_models() | dict(config.models)})
-    logs.configure(config.logging)
+    lines = logs.configure(config.logging)
     collect_garbage_less_often()
     try:
-        uvloop.run(_serve(config, demo=demo))
+        uvloop.run(_serve(config, lines, demo=demo))
     except ConfigError as error:
         raise click.ClickException(str(error)) from None
     except HeadwaterError as error:
@@ -54,12 +55,12 @@ def up(file: Path | None, data: Path | None, http: str | None, mqtt: str | None,
     leave(0)
 
 
-async def _serve(config: Config, *, demo: bool) -> None:
+async def _serve(config: Config, lines: LogLines, *, demo: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with running(config) as addresses:
+    async with running(config, lines) as addresses:
         _say(config, addresses)
         player = await _play(addresses) if demo else None
         await stop.wait()
