@@ -48,6 +48,8 @@ def configure(config: Logging) -> LogLines:
     )
     others = max(level, logging.WARNING)
     logging.basicConfig(stream=sys.stderr, level=others, format="%(levelname)s %(name)s %(message)s")
+    if level > logging.DEBUG:
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says each try; who uses it says it once
     if config.keep:
         logging.getLogger().addHandler(_OthersKept(lines))
     return lines

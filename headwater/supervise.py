@@ -57,9 +57,10 @@ class Supervisor:
             except Exception as error:  # whatever it is, the others go on
                 if loop.time() - began > 10 * self._longest:
                     pause = self._first
-                self.failures[name] = f"{type(error).__name__}: {error}"
-                if isinstance(error, Unavailable):  # it says itself what it is
-                    log.warning("waits for what is away", task=name, seconds=round(pause, 1), error=str(error))
+                why = _first(error)
+                self.failures[name] = f"{type(why).__name__}: {why}"
+                if isinstance(why, Unavailable):  # it says itself what it is
+                    log.warning("waits for what is away", task=name, seconds=round(pause, 1), error=str(why))
                 else:
                     log.exception("failed, will be started again", task=name, seconds=round(pause, 1))
             else:
@@ -69,3 +70,14 @@ class Supervisor:
                 await asyncio.wait_for(self._stop.wait(), pause * random.uniform(0.5, 1.0))  # noqa: S311
             pause = min(pause * 2, self._longest)
             self.failures.pop(name, None)
+
+
+def _first(error: Exception) -> Exception:
+    """What failed in a group of tasks: what was away, if that is all there was."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    away, others = error.split(Unavailable)
+    found = others or away
+    while isinstance(found, ExceptionGroup):
+        found = found.exceptions[0]
+    return found or error

@@ -272,6 +272,7 @@ async def drop(client: Producer | Consumer | Admin) -> None:
             ("_coordinator", "_coordination_task"),
             ("_coordinator", "_heartbeat_task"),
             ("_coordinator", "_commit_refresh_task"),
+            ("_coordinator", "_reset_committed_task"),
             ("_fetcher", "_fetch_task"),
         )
     ]

@@ -107,10 +107,16 @@ class Reader:
         self._used.add(consumer)
         try:
             yield consumer
+        except GeneratorExit:  # whoever reads wants no more: nothing is asked of the consumer now
+            await self._keep(consumer)
+            raise
         except BaseException:
             self._used.discard(consumer)
             await drop(consumer)
             raise
+        await self._keep(consumer)
+
+    async def _keep(self, consumer: Consumer) -> None:
         self._used.discard(consumer)
         if len(self._idle) < _KEPT and not self._closed.is_set():
             consumer.assign([])

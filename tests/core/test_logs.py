@@ -22,6 +22,7 @@ def put_back() -> Generator[None]:
     yield
     structlog.reset_defaults()
     root.handlers[:] = before
+    logging.getLogger("aiokafka").setLevel(logging.NOTSET)
 
 
 def said(lines: LogLines) -> list[dict[str, Any]]:
@@ -53,6 +54,18 @@ def test_what_libraries_say_is_kept_from_warning_up():
     library.warning("%d of %s", 3, "four")
     (event,) = said(lines)
     assert event.items() >= {"event": "3 of four", "level": "warning", "logger": "some.library"}.items()
+
+
+@pytest.mark.usefixtures("put_back")
+def test_each_try_to_reach_kafka_is_no_line_but_where_it_is_asked_for():
+    library = logging.getLogger("aiokafka.consumer.fetcher")
+    lines = logs.configure(Logging())
+    library.error("Failed fetch messages from 1")
+    assert said(lines) == []
+    logging.getLogger("aiokafka").setLevel(logging.NOTSET)
+    lines = logs.configure(Logging(level="debug"))
+    library.error("Failed fetch messages from 1")
+    assert [event["event"] for event in said(lines)] == ["Failed fetch messages from 1"]
 
 
 @pytest.mark.usefixtures("put_back")

@@ -2,6 +2,9 @@
 
 import asyncio
 
+from structlog.testing import capture_logs
+
+from headwater.errors import Unavailable
 from headwater.supervise import Supervisor
 
 
@@ -39,6 +42,24 @@ async def test_while_it_waits_to_be_started_again_its_error_is_known():
     supervisor.add("bad", fails)
     await asyncio.sleep(0.01)
     assert supervisor.failures == {"bad": "ValueError: no"}
+    await supervisor.stop(5)
+
+
+async def test_of_what_failed_together_the_cause_is_named_and_what_is_only_away_is_no_fault():
+    supervisor = Supervisor(first_pause=60)
+
+    async def away(stop: asyncio.Event) -> None:
+        raise ExceptionGroup("tasks", [Unavailable("the store is away"), ExceptionGroup("more", [Unavailable("too")])])
+
+    async def faulty(stop: asyncio.Event) -> None:
+        raise ExceptionGroup("tasks", [Unavailable("the store is away"), ValueError("no")])
+
+    supervisor.add("away", away)
+    supervisor.add("faulty", faulty)
+    with capture_logs() as lines:
+        await asyncio.sleep(0.01)
+    assert supervisor.failures == {"away": "Unavailable: the store is away", "faulty": "ValueError: no"}
+    assert {line["task"]: line["log_level"] for line in lines} == {"away": "warning", "faulty": "error"}
     await supervisor.stop(5)
 
 

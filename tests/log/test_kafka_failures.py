@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from uuid import uuid4
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from headwater.config_stack import Kafka
 from headwater.errors import ConfigError, HeadwaterError, LogError, Stale, Unavailable
 from headwater.log import NewEntry, TopicSpec
+from storage.kafka_client import Consumer, new_consumer
 from storage.kafka_log import KafkaLog, open_kafka_log
 from tests.log.kit import TOPIC, kept, put, take, topic, values
 from tests.services.proxy import proxied
@@ -264,3 +265,26 @@ async def test_a_log_opened_for_reading_appends_nothing(kafka: Kafka) -> None:
     async with open_kafka_log(kafka, [topic(1)], produce=False) as log:
         assert values(await kept(log, 0)) == ["a"]
         assert isinstance((await log.append(TOPIC, [NewEntry(0, b"k", b"x")]))[0], HeadwaterError)
+
+
+async def test_readers_that_want_no_more_leave_their_connections_to_the_next(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    started: list[Kafka] = []
+
+    def counted(config: Kafka) -> Consumer:
+        started.append(config)
+        return new_consumer(config)
+
+    monkeypatch.setattr("storage.kafka_log_reader.new_consumer", counted)
+    async with asyncio.timeout(LIMIT), open_kafka_log(kafka, [topic(1)]) as log:
+        await put(log, 0, "a", "b", "c")
+        for start in (0, 1, 2, 0):
+            async with aclosing(log.read(TOPIC, 0, start)) as batches:
+                async for entries in batches:
+                    assert entries[0].offset == start
+                    break
+    gc.collect()
+    assert len(started) == 1
+    assert "never retrieved" not in caplog.text
+    assert "destroyed" not in caplog.text
