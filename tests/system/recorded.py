@@ -1,4 +1,4 @@
-"""Real recorded messages for the crash test: from the published sets where they are, else from the shipped excerpts.
+"""Real recorded messages: from the published sets where they are, else from the shipped excerpts.
 
 Each device is sent by one sender, with ids of its own (`c-0` …), a sequence, and time stamps shifted into the last days.
 """
@@ -55,7 +55,8 @@ def _excerpts() -> Iterator[Row]:
                 yield device, recorded["t"], fields
 
 
-def _all() -> tuple[str, Iterable[Row]]:
+def everything() -> tuple[str, Iterable[Row]]:
+    """Where they come from, and all rows, a series after the other."""
     if not SETS.is_dir():
         return "shipped excerpts, repeated", _excerpts()
     walks = sorted((SETS / "ble_gateway_rssi_tetam").glob("*[0-9n].csv.gz"))
@@ -80,7 +81,7 @@ def messages(count: int, end: float) -> tuple[str, dict[str, list[dict[str, Any]
 
     Each device's series is laid so that it ends there, in at most 20 days: longer ones are compressed in time.
     """
-    source, rows = _all()
+    source, rows = everything()
     found: dict[str, list[tuple[float, dict[str, Any]]]] = {}
     taken = list(islice(rows, count))
     for device, moment, rest in taken:
