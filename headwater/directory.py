@@ -20,17 +20,16 @@ from headwater.log import Entry, Log
 from headwater.registry import (
     ANONYMOUS,
     ApiKey,
+    Certificate,
     Change,
     Device,
-    DeviceChange,
     Identity,
-    KeyChange,
+    Record,
     RulesChange,
     decode_change,
 )
 from headwater.registry_follower import RegistryFollower
 
-Record = Device | ApiKey
 Key = tuple[type[Record], str]
 
 
@@ -82,8 +81,7 @@ class Directory:
         """
         if not secret:
             return self._without_secret(name, loopback=loopback)
-        if self._clock() - self._fresh > self._stale_after:
-            raise Unavailable(f"no change of the registry could be seen for {self._stale_after:g} s", retry_after=10)
+        self._check_age()
         given = digest(secret) if len(secret) <= LONGEST_SECRET else ""
         found = self._named(name) if name else self._by_digest.get(given)
         # Compared also where there is nothing to compare with, so that the time does not tell which names exist.
@@ -92,6 +90,22 @@ class Directory:
         if found.disabled:
             raise Refused("disabled", f"{found.identity.name!r} is disabled")
         return found.identity
+
+    def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn"]) -> Identity:
+        """See `ingest.contract.Door`. The registry knows no certificates; `by` its common name one may come in."""
+        if by == "registry":
+            raise Refused("bad_credentials", "the registry knows no such certificate")
+        self._check_age()
+        name = certificate.cn
+        try:
+            check_device(name)
+        except Rejected as error:
+            raise Refused("bad_credentials", f"the certificate's common name is no device: {error.detail}") from None
+        record = self._records.get((Device, name))
+        if isinstance(record, Device) and (record.disabled or record.removed):
+            raise Refused("disabled", f"{name!r} is disabled")
+        speaks_for = record.speaks_for if isinstance(record, Device) else ()
+        return Identity(name=name, device=name, speaks_for=speaks_for)
 
     def model_of(self, device: str) -> str:
         """The model that the registry names for the device, or ""."""
@@ -142,14 +156,17 @@ class Directory:
         for change in changes_in(entries):
             if isinstance(change, RulesChange):
                 self._ruled.set()
-            record = _record(change)
-            if record is not None and record.version > self._version((type(record), record.name)):
-                self._put(record)
-                self._tell(record.name)
+            elif change.version > self._version((type(change), change.name)):
+                self._put(change)
+                self._tell(change.name)
 
     def caught_up(self, when: float) -> None:
         """Nothing that was on the log at `when` (by the clock) is missing."""
         self._fresh = max(self._fresh, when)
+
+    def _check_age(self) -> None:
+        if self._clock() - self._fresh > self._stale_after:
+            raise Unavailable(f"no change of the registry could be seen for {self._stale_after:g} s", retry_after=10)
 
     def _put(self, record: Record) -> None:
         key = (type(record), record.name)
@@ -201,16 +218,6 @@ def changes_in(entries: Iterable[Entry]) -> list[Change]:
         except msgspec.DecodeError as error:
             structlog.get_logger().warning("no change of the registry", offset=entry.offset, error=str(error))
     return changes
-
-
-def _record(change: Change) -> Record | None:
-    match change:
-        case DeviceChange(device):
-            return device
-        case KeyChange(key):
-            return key
-        case RulesChange():
-            return None
 
 
 def _credential(record: Record) -> _Credential:

@@ -5,7 +5,7 @@ A change is made in tables with transactions and version columns, and goes to th
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -16,10 +16,21 @@ Role = Literal["ingest", "read", "admin"]
 """What an API key may do: send for any device; read; change the registry. `admin` includes the others."""
 
 
-class Device(msgspec.Struct, omit_defaults=True, frozen=True):
+class Versioned(msgspec.Struct, tag_field="kind", kw_only=True, omit_defaults=True, frozen=True):
+    """What every record has. `version` grows with each change; a removed one stays, marked so.
+
+    `changed`: microseconds since 1970 UTC.
+    """
+
+    removed: bool = False
+    version: int = 0
+    changed: int = 0
+
+
+class Device(Versioned, tag="device", omit_defaults=True, frozen=True):
     """A device that may send. `token` is the SHA-256 (hex) of its token, never the token.
 
-    `speaks_for`: names of children (or `prefix*`) it may send for. `version` grows with each change.
+    `speaks_for`: names of children (or `prefix*`) it may send for.
     """
 
     name: str
@@ -27,20 +38,14 @@ class Device(msgspec.Struct, omit_defaults=True, frozen=True):
     model: str = ""
     speaks_for: tuple[str, ...] = ()
     disabled: bool = False
-    removed: bool = False
-    version: int = 0
-    changed: int = 0
 
 
-class ApiKey(msgspec.Struct, omit_defaults=True, frozen=True):
+class ApiKey(Versioned, tag="key", omit_defaults=True, frozen=True):
     """A key for people and programs. `digest` is the SHA-256 (hex) of the key."""
 
     name: str
     digest: str
     roles: tuple[Role, ...]
-    removed: bool = False
-    version: int = 0
-    changed: int = 0
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -65,20 +70,22 @@ class Identity(msgspec.Struct, frozen=True):
         )
 
 
+class Certificate(NamedTuple):
+    """A client certificate that a configured CA has signed and that is in force.
+
+    `fingerprint`: SHA-256 of its DER form, hex. `cn`: its subject's common name, "" where it has not exactly one.
+    `sans`: its other names, as "DNS:pump-7". `serial`: upper-case hex. `issuer`: as "commonName=…, …".
+    """
+
+    fingerprint: str
+    cn: str
+    sans: tuple[str, ...] = ()
+    serial: str = ""
+    issuer: str = ""
+
+
 ANONYMOUS = Identity(name="anonymous", trusted=True)
 """Anyone on loopback, unless the configuration asks for credentials there too."""
-
-
-class DeviceChange(msgspec.Struct, tag_field="kind", tag="device", frozen=True):
-    """On topic `registry`, key `device:NAME`: the device as of its version; a removed one stays, marked so."""
-
-    device: Device
-
-
-class KeyChange(msgspec.Struct, tag_field="kind", tag="key", frozen=True):
-    """On topic `registry`, key `key:NAME`: the API key as of its version."""
-
-    key: ApiKey
 
 
 class RulesChange(msgspec.Struct, tag_field="kind", tag="rules", frozen=True):
@@ -88,38 +95,28 @@ class RulesChange(msgspec.Struct, tag_field="kind", tag="rules", frozen=True):
     rules: msgspec.Raw
 
 
-Change = DeviceChange | KeyChange | RulesChange
-"""What an entry on topic `registry` says. The highest version of a key wins; any other entry has no effect."""
+Record = Device | ApiKey
+"""What the registry keeps, by kind and name."""
+
+Change = Record | RulesChange
+"""What an entry on topic `registry` says; a record's key is `KIND:NAME`.
+
+The highest version of a key wins; any other entry has no effect.
+"""
 
 encode_change = msgspec.json.Encoder().encode
 decode_change = msgspec.json.Decoder(Change).decode
+decode_record = msgspec.json.Decoder(Record).decode
 
 
-def change_of(record: Device | ApiKey) -> Change:
-    """The change that brings this record as it is."""
-    return DeviceChange(record) if isinstance(record, Device) else KeyChange(record)
+def kind_of(record: Record | type[Record]) -> str:
+    """`device`, `key`, …: the tag of its type."""
+    return str(record.__struct_config__.tag)
 
 
 def key_of(change: Change) -> bytes:
     """The entry's key: what compaction keeps the newest of."""
-    match change:
-        case DeviceChange(device):
-            return b"device:" + device.name.encode()
-        case KeyChange(key):
-            return b"key:" + key.name.encode()
-        case RulesChange():
-            return b"rules"
-
-
-def version_of(change: Change) -> int:
-    """The version that this change brings."""
-    match change:
-        case DeviceChange(device):
-            return device.version
-        case KeyChange(key):
-            return key.version
-        case RulesChange(version):
-            return version
+    return b"rules" if isinstance(change, RulesChange) else f"{kind_of(change)}:{change.name}".encode()
 
 
 class AuditEntry(msgspec.Struct, omit_defaults=True, frozen=True):

@@ -7,14 +7,9 @@ are made: another one means that they came back empty.
 _END = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin"
 
 SCHEMA = (
-    f"""CREATE TABLE IF NOT EXISTS device (
-        name VARCHAR(255) PRIMARY KEY, token VARCHAR(255) NOT NULL, model MEDIUMTEXT NOT NULL,
-        speaks_for MEDIUMTEXT NOT NULL, disabled BOOLEAN NOT NULL, removed BOOLEAN NOT NULL, version BIGINT NOT NULL,
-        changed BIGINT NOT NULL
-    ) {_END}""",
-    f"""CREATE TABLE IF NOT EXISTS api_key (
-        name VARCHAR(255) PRIMARY KEY, digest VARCHAR(255) NOT NULL, roles TEXT NOT NULL, removed BOOLEAN NOT NULL,
-        version BIGINT NOT NULL, changed BIGINT NOT NULL
+    f"""CREATE TABLE IF NOT EXISTS record (
+        kind VARCHAR(32) NOT NULL, name VARCHAR(255) NOT NULL, removed BOOLEAN NOT NULL, version BIGINT NOT NULL,
+        body MEDIUMTEXT NOT NULL, PRIMARY KEY (kind, name)
     ) {_END}""",
     f"""CREATE TABLE IF NOT EXISTS rules (
         version BIGINT PRIMARY KEY, rules LONGBLOB NOT NULL, changed BIGINT NOT NULL

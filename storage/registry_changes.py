@@ -5,7 +5,7 @@ record with its new version.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import msgspec
 
@@ -15,35 +15,34 @@ from headwater.registry import (
     AuditEntry,
     Change,
     Device,
-    DeviceChange,
-    KeyChange,
+    Record,
     RulesChange,
-    change_of,
     encode_change,
     key_of,
-    version_of,
+    kind_of,
 )
 from storage.registry_tables import (
     Steps,
     current_rules,
-    device_row,
     every_row,
-    key_row,
+    record_row,
     row_of,
     store,
     waiting_keys,
     write_audit,
 )
 
-C = TypeVar("C", Device, ApiKey)
+R = TypeVar("R", bound=Record)
 
+_SENDERS: Mapping[type[Device | ApiKey], str] = {Device: "a device", ApiKey: "an API key"}
+"""Both stand in `via`: a name is one or the other."""
 _UNTOLD = {"name", "token", "digest", "removed", "version", "changed"}
 """Fields that the audit trail does not spell out: secrets, and what its other columns say."""
 
 
-def put(wanted: C, expected: int | None, actor: str, time: int) -> Steps[C]:
-    """See `Registry.put_device`. A removed name that comes back counts on, so that no old entry can win over it."""
-    before = yield from _row(wanted)
+def put(wanted: R, expected: int | None, actor: str, time: int) -> Steps[R]:
+    """See `Registry.put`. A removed name that comes back counts on, so that no old entry can win over it."""
+    before = yield from record_row(type(wanted), wanted.name)
     known = None if before is None or before.removed else before
     _check_version(wanted.name, 0 if known is None else known.version, expected)
     if known is None and wanted.removed:
@@ -54,13 +53,13 @@ def put(wanted: C, expected: int | None, actor: str, time: int) -> Steps[C]:
         yield from _check_free(wanted)
     version = 1 if before is None else before.version + 1
     after = msgspec.structs.replace(wanted, version=version, changed=time)
-    change = change_of(after)
-    yield from store(change, time)
+    yield from store(after, time)
     told = {} if known is None or after.removed else _differences(known, after)
-    kind = "device" if isinstance(after, Device) else "key"
     was = 0 if known is None else known.version
-    yield from write_audit(AuditEntry(0, time, actor, kind, after.name, _action(known, after), was, version, told))
-    yield from send(change)
+    yield from write_audit(
+        AuditEntry(0, time, actor, kind_of(after), after.name, _action(known, after), was, version, told)
+    )
+    yield from send(after)
     return after
 
 
@@ -90,16 +89,16 @@ def reconcile(on_log: Change, time: int) -> Steps[int]:
     back from an older copy), and is taken back; and of two changes with one version, ours gets the next one.
     """
     ours = yield from row_of(on_log)
-    have = 0 if ours is None else version_of(ours)
-    if version_of(on_log) > have:
+    have = 0 if ours is None else ours.version
+    if on_log.version > have:
         yield from _take(on_log, have, "restore", time)
-        return version_of(on_log)
-    if ours is not None and version_of(on_log) == have and encode_change(ours) != encode_change(on_log):
-        newer = _with_version(ours, have + 1)
+        return on_log.version
+    if ours is not None and on_log.version == have and encode_change(ours) != encode_change(on_log):
+        newer = msgspec.structs.replace(ours, version=have + 1)
         yield from _take(newer, have, "change", time)
         yield from send(newer)
         return have + 1
-    return version_of(on_log)
+    return on_log.version
 
 
 def reconcile_all(on_log: Sequence[Change], time: int) -> Steps[dict[bytes, int]]:
@@ -124,7 +123,7 @@ def send_missing(on_log: Mapping[bytes, int]) -> Steps[int]:
     missing = [
         change
         for change in (yield from every_row())
-        if version_of(change) > on_log.get(key_of(change), 0) and key_of(change) not in waiting
+        if change.version > on_log.get(key_of(change), 0) and key_of(change) not in waiting
     ]
     for change in missing:
         yield from send(change)
@@ -134,23 +133,8 @@ def send_missing(on_log: Mapping[bytes, int]) -> Steps[int]:
 def _take(change: Change, before: int, action: str, time: int) -> Steps[None]:
     kind, _, name = key_of(change).decode().partition(":")
     yield from store(change, time)
-    entry = AuditEntry(0, time, "headwater", kind, name or kind, action, before, version_of(change))
+    entry = AuditEntry(0, time, "headwater", kind, name or kind, action, before, change.version)
     yield from write_audit(entry)
-
-
-def _with_version(change: Change, version: int) -> Change:
-    match change:
-        case DeviceChange(device):
-            return DeviceChange(msgspec.structs.replace(device, version=version))
-        case KeyChange(key):
-            return KeyChange(msgspec.structs.replace(key, version=version))
-        case RulesChange(_, rules):
-            return RulesChange(version, rules)
-
-
-def _row(wanted: C) -> Steps[C | None]:
-    found = yield from device_row(wanted.name) if isinstance(wanted, Device) else key_row(wanted.name)
-    return cast("C | None", found)  # of the same kind as what is wanted
 
 
 def _check_version(name: str, known: int, expected: int | None) -> None:
@@ -163,32 +147,36 @@ def _check_version(name: str, known: int, expected: int | None) -> None:
     raise Stale(f"{name!r} has version {known} by now, not {expected}")
 
 
-def _check_free(wanted: Device | ApiKey) -> Steps[None]:
-    if isinstance(wanted, Device):
-        other, what = (yield from key_row(wanted.name)), "an API key"
-    else:
-        other, what = (yield from device_row(wanted.name)), "a device"
-    if other is not None and not other.removed:
-        raise Stale(f"{what} is called {wanted.name!r}")
+def _check_free(wanted: Record) -> Steps[None]:
+    for kind, what in _SENDERS.items():
+        if isinstance(wanted, tuple(_SENDERS)) and not isinstance(wanted, kind):
+            other = yield from record_row(kind, wanted.name)
+            if other is not None and not other.removed:
+                raise Stale(f"{what} is called {wanted.name!r}")
 
 
-def _differences(before: Device | ApiKey, after: Device | ApiKey) -> dict[str, tuple[object, object]]:
+def _differences(before: Record, after: Record) -> dict[str, tuple[object, object]]:
     pairs = {field: (getattr(before, field), getattr(after, field)) for field in after.__struct_fields__}
     return {field: pair for field, pair in pairs.items() if field not in _UNTOLD and pair[0] != pair[1]}
 
 
-def _action(before: Device | ApiKey | None, after: Device | ApiKey) -> str:
+def _action(before: Record | None, after: Record) -> str:
     if before is None:
         return "add"
     if after.removed:
         return "remove"
     if _secret(before) != _secret(after):
         return "rotate"
-    was, now = (isinstance(record, Device) and record.disabled for record in (before, after))
-    if was != now:
-        return "disable" if now else "enable"
-    return "change"
+    match before, after:
+        case Device(disabled=was), Device(disabled=now) if was != now:
+            return "disable" if now else "enable"
+        case _:
+            return "change"
 
 
-def _secret(record: Device | ApiKey) -> str:
-    return record.token if isinstance(record, Device) else record.digest
+def _secret(record: Record) -> str:
+    match record:
+        case Device():
+            return record.token
+        case ApiKey():
+            return record.digest

@@ -66,12 +66,12 @@ class TablesRegistry(ABC):
 
     async def device(self, name: str) -> Device | None:
         """See `headwater.registry.Registry`."""
-        found = await self._read(lambda: tables.device_row(name))
+        found = await self._read(lambda: tables.record_row(Device, name))
         return None if found is None or found.removed else found
 
     async def devices(self, after: str = "", limit: int = _PAGE) -> Sequence[Device]:
         """See `headwater.registry.Registry`."""
-        return await self._read(lambda: tables.devices_page(after, limit))
+        return await self._read(lambda: tables.records_page(Device, after, limit))
 
     async def put_key(self, key: ApiKey, expected_version: int | None = None, *, actor: str = "headwater") -> ApiKey:
         """See `headwater.registry.Registry`."""
@@ -81,12 +81,12 @@ class TablesRegistry(ABC):
 
     async def key(self, name: str) -> ApiKey | None:
         """See `headwater.registry.Registry`."""
-        found = await self._read(lambda: tables.key_row(name))
+        found = await self._read(lambda: tables.record_row(ApiKey, name))
         return None if found is None or found.removed else found
 
     async def keys(self) -> Sequence[ApiKey]:
         """See `headwater.registry.Registry`."""
-        return await self._read(tables.key_rows)
+        return await self._read(lambda: tables.records_page(ApiKey, "", _LAST))
 
     async def publish_rules(self, rules: bytes, *, actor: str = "headwater") -> int:
         """See `headwater.registry.Registry`. Raises `Rejected("bad_json")`."""

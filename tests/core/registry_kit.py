@@ -8,7 +8,7 @@ from headwater.credentials import digest
 from headwater.directory import Directory
 from headwater.log import MESSAGES, REGISTRY, Entry, Log, TopicSpec
 from headwater.message import Control, decode_control
-from headwater.registry import ApiKey, Change, Device, change_of, decode_change, encode_change, key_of
+from headwater.registry import ApiKey, Change, Device, decode_change, encode_change, key_of
 from storage.sqlite_log import SqliteLog, open_log
 from storage.sqlite_registry import SqliteRegistry, open_registry
 
@@ -33,11 +33,11 @@ def entry(change: Change, offset: int = 0) -> Entry:
 
 
 def device_entry(name: str, version: int = 1, *, token: str = "", **more: object) -> Entry:
-    return entry(change_of(Device(name, digest(token) if token else "", version=version, **more)))  # type: ignore[arg-type]
+    return entry(Device(name, digest(token) if token else "", version=version, **more))  # type: ignore[arg-type]
 
 
 def key_entry(name: str, version: int = 1, *, token: str, **more: object) -> Entry:
-    return entry(change_of(ApiKey(name, digest(token), ("read",), version=version, **more)))  # type: ignore[arg-type]
+    return entry(ApiKey(name, digest(token), ("read",), version=version, **more))  # type: ignore[arg-type]
 
 
 async def sent(log: Log) -> list[Change]:

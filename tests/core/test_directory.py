@@ -15,7 +15,7 @@ from headwater.credentials import digest
 from headwater.directory import Directory
 from headwater.errors import Refused, RefusedReason, Unavailable
 from headwater.log import REGISTRY, Entry, Log, NewEntry
-from headwater.registry import ANONYMOUS, ApiKey, Device, Identity, Role, RulesChange, change_of
+from headwater.registry import ANONYMOUS, ApiKey, Device, Identity, Role, RulesChange
 from ingest.contract import Door
 from tests.core.registry_kit import a_log, device_entry, entry, key_entry, ready
 
@@ -224,13 +224,13 @@ def test_any_cut_any_order_and_any_repetition_give_the_same_directory(
     records: list[Device | ApiKey], data: st.DataObject
 ):
     newest = {(type(record), record.name): record for record in records}
-    expected = answers(ready([entry(change_of(record)) for record in newest.values()]))
+    expected = answers(ready([entry(record) for record in newest.values()]))
     repeated = data.draw(st.lists(st.sampled_from(records), max_size=10)) if records else []
     shuffled = data.draw(st.permutations(records + repeated))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(shuffled)), max_size=5)))
     directory = ready()
     for start, end in pairwise([0, *cuts, len(shuffled)]):
-        directory.apply([entry(change_of(record)) for record in shuffled[start:end]])
+        directory.apply([entry(record) for record in shuffled[start:end]])
     assert answers(directory) == expected
 
 
@@ -262,7 +262,7 @@ async def test_a_change_is_in_force_at_once(tmp_path: Path):
         async with directory.following(log):
             device = Device("pump-7", digest(TOKEN), version=1)
             waiting = asyncio.create_task(directory.applied(device))
-            await put(log, entry(change_of(device)))
+            await put(log, entry(device))
             assert await waiting
             assert directory.identify("pump-7", TOKEN, loopback=False).device == "pump-7"
             await put(log, device_entry("pump-7", 2, removed=True)._replace(partition=1))

@@ -11,7 +11,7 @@ from headwater.credentials import digest
 from headwater.directory import Directory
 from headwater.errors import LogError, Refused, Stale, Unavailable
 from headwater.log import REGISTRY, Log, NewEntry
-from headwater.registry import Device, DeviceChange, change_of
+from headwater.registry import Device
 from storage.mysql_registry import MySqlRegistry
 from storage.outbox import drain_outbox, run_outbox, settle
 from tests.core.registry_kit import a_log, sent
@@ -63,7 +63,7 @@ class Slow:
 
 
 async def versions(log: Log) -> list[int]:
-    return [change.device.version for change in await sent(log) if isinstance(change, DeviceChange)]
+    return [change.version for change in await sent(log) if isinstance(change, Device)]
 
 
 async def test_of_processes_that_expect_the_same_version_one_wins(home: MariaHome):
@@ -153,7 +153,7 @@ async def test_a_pump_that_wakes_after_its_turn_does_not_leave_an_old_change_beh
         with suppress(Unavailable):
             await asyncio.wait_for(sending, 10)
         await drain_outbox(one, log)
-        assert (await sent(log))[-1] == change_of(revoked)
+        assert (await sent(log))[-1] == revoked
         assert await two.pending(1) == []
 
 
@@ -184,7 +184,7 @@ async def test_a_server_killed_amid_changes_has_each_confirmed_one_and_goes_on(
         assert all(there[device.name] == device for device in confirmed)
         assert len(there) - len(confirmed) in {0, 1}
         await drain_outbox(registry, log)
-        assert {change_of(device) for device in there.values()} == set(await sent(log))
+        assert set(there.values()) == set(await sent(log))
 
 
 async def _all(registry: MySqlRegistry) -> AsyncGenerator[Device, None]:
