@@ -3,7 +3,7 @@
 In: a block of work, in this process or in one named by its pid. Out: a `Result`, and a table with one line a result.
 CPU time counts every thread, so it stands still while other programs use the cores; wall-clock figures do not. A busy
 machine makes CPU time dearer, too (caches and cores are shared): `cheapest` of some runs is what the work takes.
-With HEADWATER_BENCHMARK_ROWS=FILE each result is also added to that file, for `benchmarks.stack` to make one table of.
+With BENCHMARK_ROWS=FILE each result is also added to that file, for `benchmarks.stack` to make one table of.
 """
 
 import os
@@ -20,7 +20,7 @@ import msgspec
 
 OF_THE_BARE = 0.8
 """What every writer should reach of the bare driver."""
-ROWS = "HEADWATER_BENCHMARK_ROWS"
+ROWS = "BENCHMARK_ROWS"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 

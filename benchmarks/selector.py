@@ -1,6 +1,7 @@
-"""The selector, topic to topic on the SQLite log with checkpoints, and its stage alone: CPU-seconds per million.
+"""The selector, topic to topic with checkpoints, and its stage alone: CPU-seconds per million.
 
-Run: `python -m benchmarks.selector [--messages N] [--devices N] [--folder DIR]`. Messages of three fields from devices
+Run: `python -m benchmarks.selector [--messages N] [--devices N] [--folder DIR] [--kafka HOST:PORT]`, on the SQLite log
+unless a broker is given; checkpoints are in a SQLite file either way. Messages of three fields from devices
 that send once a second by turns; about one in ten is selected. *one deadband*: one rule on one field. *five rules*:
 deadbands on two fields, a heartbeat of a field and of the model, movement, and silence. The log is filled beforehand;
 measured is the way from there to durable candidates and the last checkpoint, all threads counted.
@@ -12,12 +13,14 @@ import gc
 import random
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import uvloop
 
+from benchmarks.kafka_topics import own_topics
 from benchmarks.measure import Result, measure, report
 from consumers.rules import rules_of
 from consumers.selection import Selection
@@ -25,11 +28,12 @@ from consumers.selector import Selector
 from headwater.config import Selection as Settings
 from headwater.config import Workers
 from headwater.config_models import FieldModel, Model, Select
-from headwater.log import CANDIDATES, MESSAGES, REJECTED, Entry, NewEntry, TopicSpec, partition_for
+from headwater.log import CANDIDATES, MESSAGES, REJECTED, Entry, Log, NewEntry, TopicSpec, partition_for
 from headwater.message import Message, Position, Rules, encode
 from headwater.metrics import Metrics
+from storage.kafka_log import open_kafka_log
 from storage.sqlite_checkpoints import open_checkpoints
-from storage.sqlite_log import SqliteLog, open_log
+from storage.sqlite_log import open_log
 
 PARTITIONS = 4
 _START = 1_763_700_000_000_000
@@ -80,7 +84,7 @@ def stage(name: str, model: Model, entries: Sequence[NewEntry]) -> Result:
     selection = Selection(0)
     selection.apply([Entry(MESSAGES, 0, 0, _START, b"", control(model))])
     selected = 0
-    with measure(f"stage alone, {name}", count=len(log)) as result:
+    with measure(f"the stage alone, {name}", count=len(log)) as result:
         for start in range(0, len(log), _BATCH):
             selected += len(selection.apply(log[start : start + _BATCH]))
     print(
@@ -89,24 +93,34 @@ def stage(name: str, model: Model, entries: Sequence[NewEntry]) -> Result:
     return result
 
 
-async def fill(log: SqliteLog, model: Model, entries: Sequence[NewEntry]) -> None:
+async def fill(log: Log, model: Model, entries: Sequence[NewEntry]) -> None:
     await log.append(MESSAGES, [NewEntry(partition, b"", control(model)) for partition in range(PARTITIONS)])
     for start in range(0, len(entries), _BATCH):
         await log.append(MESSAGES, entries[start : start + _BATCH])
 
 
-async def topic_to_topic(folder: Path, name: str, model: Model, entries: Sequence[NewEntry], budget: float) -> Result:
-    """From the log to the log, with checkpoints as configured by default."""
+@asynccontextmanager
+async def a_log(kafka: str, folder: Path) -> AsyncGenerator[Log]:
+    """An empty one."""
     topics = [TopicSpec(topic, PARTITIONS) for topic in (MESSAGES, CANDIDATES, REJECTED)]
-    async with (
-        open_log(folder / "log.sqlite", topics) as log,
-        open_checkpoints(folder / "checkpoints.sqlite") as checkpoints,
-    ):
+    if not kafka:
+        async with open_log(folder / "log.sqlite", topics) as log:
+            yield log
+        return
+    async with own_topics(kafka) as config, open_kafka_log(config, topics) as log:
+        yield log
+
+
+async def topic_to_topic(
+    kafka: str, folder: Path, name: str, model: Model, entries: Sequence[NewEntry], budget: float
+) -> Result:
+    """From the log to the log, with checkpoints as configured by default."""
+    async with a_log(kafka, folder) as log, open_checkpoints(folder / "checkpoints.sqlite") as checkpoints:
         await fill(log, model, entries)
         metrics = Metrics()
         selector = Selector(log, checkpoints, Settings(clock=3600), Workers(), metrics)
         stop = asyncio.Event()
-        with measure(f"topic to topic, {name}", count=len(entries), budget=budget) as result:
+        with measure(f"selector, topic to topic, {name}", count=len(entries), budget=budget) as result:
             running = asyncio.create_task(selector.run(stop))
             while metrics.sample("selector_taken_total") < len(entries):  # noqa: ASYNC110 it tells nobody when
                 await asyncio.sleep(0.05)
@@ -123,6 +137,7 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=400_000)
     parser.add_argument("--devices", type=int, default=1_000)
     parser.add_argument("--folder", type=Path, default=None, help="where the files are made (default: a temporary one)")
+    parser.add_argument("--kafka", default="", help="HOST:PORT of a broker")
     options = parser.parse_args()
     results: list[Result] = []
     for name, model, budget in (("one deadband", ONE, 4.0), ("five rules", FIVE, 8.0)):
@@ -131,7 +146,7 @@ def main() -> int:
             gc.collect()
             gc.freeze()  # this and the threshold as the program has them
             gc.set_threshold(50_000, 20, 50)
-            results.append(uvloop.run(topic_to_topic(Path(folder), name, model, entries, budget)))
+            results.append(uvloop.run(topic_to_topic(options.kafka, Path(folder), name, model, entries, budget)))
         results.append(stage(name, model, entries))
     size = len(made(1, 1, positions=False)[0].value or b"")
     kept = report(results, f"{options.devices} devices, {PARTITIONS} partitions, messages of {size} bytes on the log")

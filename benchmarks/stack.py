@@ -1,0 +1,149 @@
+"""The Kafka profile, all of it: starts the servers of the tests, runs each benchmark, and makes the docs' table.
+
+In: the servers that `tests.services` can bring to this machine. Out: each benchmark's own words, then the table as it
+stands in `docs/benchmarks.md`, with the load of the machine before each. One that fails is named, and the others run.
+
+    python -m benchmarks.stack [--only NAME …] [--table FILE]
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from benchmarks.measure import ROWS, Row, machine
+from tests.services.plugin import FIXTURES, Services
+from tests.services.server import START_TIME, Server
+
+MOST_SECONDS = 300.0
+"""For one benchmark."""
+_HEAD = """\
+| work | command | units/s | CPU-s per million | budget | ratio | p50 / p99 ms | peak MB |
+|---|---|---|---|---|---|---|---|"""
+
+Servers = Mapping[str, Server]
+Options = Callable[[Servers], Sequence[str]]
+
+
+class Benchmark(NamedTuple):
+    """A module and what it is given: as it is told in the table, and where the servers are."""
+
+    module: str
+    told: str
+    where: Options
+    settings: Callable[[Servers], Mapping[str, str]] | None = None
+
+
+def _at(server: Server) -> str:
+    return f"{server.host}:{server.port}"
+
+
+def _kafka(servers: Servers) -> Sequence[str]:
+    return "--kafka", _at(servers["kafka"])
+
+
+def _s3(servers: Servers) -> Mapping[str, str]:
+    minio = servers["minio"]
+    return {
+        "HEADWATER_S3__ENDPOINT": f"http://{_at(minio)}",
+        "HEADWATER_S3__ACCESS_KEY": minio.access_key,
+        "HEADWATER_S3__SECRET_KEY": minio.secret_key,
+    }
+
+
+def _redis(servers: Servers) -> Sequence[str]:
+    return "--url", f"redis://{_at(servers['redis'])}/0"
+
+
+def _mongo(servers: Servers) -> Sequence[str]:
+    return "--mongo", _at(servers["mongo"])
+
+
+def _elastic(servers: Servers) -> Sequence[str]:
+    return "--url", f"http://{_at(servers['elasticsearch'])}"
+
+
+def _mariadb(servers: Servers) -> Sequence[str]:
+    return "--port", str(servers["mariadb"].port)
+
+
+def _nowhere(_: Servers) -> Sequence[str]:
+    return ()
+
+
+BENCHMARKS = {
+    "ingest": Benchmark("gateway", "", _kafka),
+    "log": Benchmark("kafka_log", "--entries 200000", _kafka),
+    "selector": Benchmark("selector", "--messages 200000", _kafka),
+    "scaling": Benchmark("scaling", "", _kafka),
+    "live": Benchmark("redis_live", "--messages 100000", _redis),
+    "documents": Benchmark("documents", "--candidates 5000 --batch 500 --runs 3", _mongo),
+    "search": Benchmark("search", "--candidates 40000", _elastic),
+    "reports": Benchmark("reports", "--messages 100000 --runs 3", _mariadb),
+    "lake": Benchmark("s3_lake", "--messages 500000", _nowhere, _s3),
+}
+
+
+def run(benchmark: Benchmark, servers: Servers, rows: Path) -> tuple[str, list[Row]]:
+    """Its command as it is told, and its rows; none, if it failed."""
+    rows.unlink(missing_ok=True)
+    told = f"python -m benchmarks.{benchmark.module} {benchmark.told}".strip()
+    print(f"== {told}\n# {machine()}", flush=True)
+    command = [sys.executable, "-m", f"benchmarks.{benchmark.module}", *benchmark.told.split()]
+    settings = {} if benchmark.settings is None else benchmark.settings(servers)
+    environment = {**os.environ, **settings, ROWS: str(rows)}
+    try:
+        subprocess.run([*command, *benchmark.where(servers)], env=environment, timeout=MOST_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        print(f"# not ended within {MOST_SECONDS:g} s", flush=True)
+    print(flush=True)
+    return told, [
+        msgspec.json.decode(line, type=Row) for line in rows.read_bytes().splitlines()
+    ] if rows.exists() else []
+
+
+def line(row: Row, command: str) -> str:
+    """A result as a row of the table."""
+    budget = "" if row.budget is None else f"≤ {row.budget:g}" + " **over**" * (row.per_million > row.budget)
+    ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+    if row.ratio is not None and row.wanted is not None:
+        ratio += f" (≥ {row.wanted:g})" + " **under**" * (row.ratio < row.wanted)
+    latency = f"{row.p50 * 1e3:.2g} / {row.p99 * 1e3:.2g}" if row.p50 else ""
+    work = f"| {row.name} | {command} | {row.per_second:,.0f} | {row.per_million:.1f} | {budget} | {ratio} |"
+    return f"{work} {latency} | {row.peak / 1e6:,.0f} |"
+
+
+def main(options: argparse.Namespace) -> int:
+    began, services, failed = time.monotonic(), Services(), list[str]()
+    lines = [_HEAD]
+    try:
+        starting = {name: services.begin(name) for name in FIXTURES.values()}
+        servers = {name: server.result(START_TIME + 10) for name, server in starting.items()}
+        with tempfile.TemporaryDirectory() as folder:
+            for name in options.only or BENCHMARKS:
+                command, rows = run(BENCHMARKS[name], servers, Path(folder) / "rows")
+                lines += [line(row, "" if at else f"`{command}`") for at, row in enumerate(rows)]
+                failed += [] if rows else [name]
+    finally:
+        services.close()
+    table = "\n".join(lines)
+    print(f"# {machine()}; {(time.monotonic() - began) / 60:.1f} minutes\n{table}")
+    if options.table:
+        options.table.write_text(table + "\n", "utf-8")
+    if failed:
+        print(f"# without a result: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=tuple(BENCHMARKS), nargs="+")
+    parser.add_argument("--table", type=Path, help="write the table to this file, too")
+    sys.exit(main(parser.parse_args()))
