@@ -179,8 +179,8 @@ class CandidateReader(Protocol):
         """Candidates in the order (time, id), and a ledger (positions by origin) that was true before the read."""
         ...
 
-    def ids(self) -> AsyncGenerator[Sequence[str], None]:
-        """The ids of all candidates there, for the audit."""
+    def ids(self) -> AsyncGenerator[Sequence[tuple[str, int]], None]:
+        """(id, revision) of every candidate there, for the audit."""
         ...
 
 
@@ -208,8 +208,8 @@ class SearchReader(Protocol):
         """Candidates that meet all the terms, in the order (time, id), and a ledger that was true before the read."""
         ...
 
-    def ids(self) -> AsyncGenerator[Sequence[str], None]:
-        """The ids of all candidates there, for the audit."""
+    def ids(self) -> AsyncGenerator[Sequence[tuple[str, int]], None]:
+        """(id, revision) of every candidate there, for the audit."""
         ...
 
 

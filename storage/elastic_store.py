@@ -237,13 +237,13 @@ class ElasticSearch:
                 after = tuple(hits[-1]["sort"])
             return found[:limit], ledger
 
-    async def ids(self) -> AsyncGenerator[Sequence[str], None]:
+    async def ids(self) -> AsyncGenerator[Sequence[tuple[str, int]], None]:
         """See `SearchReader.ids`."""
         await self._up_to_date()
         query = question([], visible(Span(), self._now(), self._retention), None)
         after: tuple[int, str] | None = None
         while hits := await self._page(query, _IDS, after, newest_first=False, source="false"):
-            yield [hit["_id"] for hit in hits]
+            yield [(hit["_id"], hit["_version"] - 1) for hit in hits]
             after = tuple(hits[-1]["sort"])
 
     async def _up_to_date(self) -> Mapping[int, int]:
@@ -261,7 +261,7 @@ class ElasticSearch:
         self, query: object, size: int, after: tuple[int, str] | None, *, newest_first: bool, source: str = "candidate"
     ) -> Sequence[Any]:
         body = page(query, size, after, newest_first=newest_first)
-        answer = await self._search(self._names.alias, body, _source=source, ignore_unavailable="true")
+        answer = await self._search(self._names.alias, body, _source=source, version="true", ignore_unavailable="true")
         return answer["hits"]["hits"]
 
     async def _search(self, of: str, body: object, **parameters: str) -> Any:
@@ -306,9 +306,9 @@ def _lies_in(circle: Circle, candidate: Candidate) -> bool:
 
 @asynccontextmanager
 async def open_elastic_search(
-    config: Elasticsearch, log_id: str, *, retention: float, now: Callable[[], int] = _now
+    config: Elasticsearch, log_id: str, *, retention: float, now: Callable[[], int] = _now, readonly: bool = False
 ) -> AsyncGenerator[ElasticSearch, None]:
-    """Open for the log with this id, and make what is missing; `retention` in seconds. Closed below the yield.
+    """Open for the log with this id, and make what is missing unless `readonly`; `retention` in seconds.
 
     Raises `Unavailable` where the server is, and `ConfigError` for more days than a node has shards for.
     """
@@ -320,5 +320,6 @@ async def open_elastic_search(
         )
     async with open_client(config) as client:
         store = ElasticSearch(client, config, log_id, retention, now)
-        await store.set_up()
+        if not readonly:
+            await store.set_up()
         yield store

@@ -175,9 +175,9 @@ class KafkaLog:
 
 @asynccontextmanager
 async def open_kafka_log(
-    config: Kafka, topics: Sequence[TopicSpec], *, session: float = 30.0, produce: bool = True
+    config: Kafka, topics: Sequence[TopicSpec], *, session: float = 30.0, produce: bool = True, make: bool = True
 ) -> AsyncGenerator[KafkaLog, None]:
-    """Open the log, making the topics that are not there yet.
+    """Open the log, making the topics that are not there yet, if `make`.
 
     `session`: seconds of silence after which a member of a group loses its partitions; `produce` False: nothing is
     appended. Raises `ConfigError` (a topic has another number of partitions or copies), `Unavailable` (no broker
@@ -185,8 +185,8 @@ async def open_kafka_log(
     """
     admin = new_admin(config)
     async with started(admin, config.request_time):
-        await prepare(admin, config, topics)
-        identity = await log_id(config)
+        await prepare(admin, config, topics, make=make)
+        identity = await log_id(config, make=make)
         reader = Reader(config)
         appender = Appender(config, [spec.name for spec in topics]) if produce else None
         log = KafkaLog(config, topics, identity, admin, reader, appender, session)

@@ -25,23 +25,23 @@ _MISTAKES = {17: "the name", 29: "the rights", 37: "the partitions", 38: "the re
 _SEGMENT = 512 * 2**20
 
 
-async def prepare(admin: Admin, config: Kafka, specs: Sequence[TopicSpec]) -> None:
-    """Make what is missing; refuse what differs. Raises `ConfigError`, `Unavailable`."""
+async def prepare(admin: Admin, config: Kafka, specs: Sequence[TopicSpec], *, make: bool = True) -> None:
+    """Make what is missing, or refuse that too; refuse what differs. Raises `ConfigError`, `Unavailable`."""
     _check(specs)
-    if config.replication == 1:
+    if make and config.replication == 1:
         structlog.get_logger().warning(
             "kafka.replication is 1: one copy of each entry, so a broker's lost disk is lost data",
             brokers=config.servers,
         )
-    await _make(admin, config, [*specs, TopicSpec(LOG_ID, 1)])
+    await _make(admin, config, [*specs, TopicSpec(LOG_ID, 1)], make=make)
     await _await_leaders(admin, config, specs)
     await _compare_insync(admin, config, specs)
 
 
-async def log_id(config: Kafka) -> str:
-    """The log's id, made now if there is none. Raises `Unavailable`."""
+async def log_id(config: Kafka, *, make: bool = True) -> str:
+    """The log's id, made now if there is none and `make`. Raises `Unavailable`."""
     found = await _first_id(config)
-    if found is None:
+    if found is None and make:
         await _write_id(config, os.urandom(8).hex())
         found = await _first_id(config)
     if found is None:
@@ -55,10 +55,12 @@ def _check(specs: Sequence[TopicSpec]) -> None:
             raise ConfigError(f"topic {spec.name} keeps the newest entry of each key: it can have no retention")
 
 
-async def _make(admin: Admin, config: Kafka, specs: Sequence[TopicSpec]) -> None:
+async def _make(admin: Admin, config: Kafka, specs: Sequence[TopicSpec], *, make: bool) -> None:
     # All topics are listed: to ask for one by name makes it, with the broker's defaults.
     there = await within(config.request_time, admin.list_topics(), "kafka: topics")
     missing = {config.prefix + spec.name for spec in specs}.difference(there)
+    if missing and not make:
+        raise ConfigError(f"kafka has no topic {min(missing)}: is kafka.prefix right, and was anything ever started?")
     made = cast("Any", aiokafka.admin.NewTopic)
     new = [
         made(

@@ -85,6 +85,11 @@ class DeltaLakeReader:
         where: list[tuple[str, Sequence[Any]]] = [] if reason is None else [("reason = ?", [reason])]
         return await self._ask(REJECTED, device, span, limit, ("received", "id"), newest_first=True, where=where)
 
+    async def ledger(self, topic: str) -> Mapping[int, int]:
+        """Partition → highest position applied in the topic's own table, for this log."""
+        at = await self._run(lambda _: self.look(topic))
+        return {} if at is None else at.ledger(self.log_id, topic)
+
     async def ids(self, topic: str) -> AsyncGenerator[Sequence[tuple[int, int, str, str]], None]:
         """See `LakeReader.ids`."""
         table = OF_TOPIC[topic][0].name

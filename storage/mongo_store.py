@@ -143,16 +143,17 @@ class MongoDocuments:
             found = await self._candidates.find(wanted).sort(order).limit(limit).to_list()
         return [candidate_of(stored) for stored in found], positions
 
-    async def ids(self) -> AsyncGenerator[Sequence[str], None]:
+    async def ids(self) -> AsyncGenerator[Sequence[tuple[str, int]], None]:
         """See `CandidateReader.ids`."""
         after = ""
         while True:
             async with bounded(self._limit):
                 wanted = {"_id": {"$gt": after}, "exact.time": {"$gte": self._cutoff()}}
-                found = await self._candidates.find(wanted, {"id": 1}).sort("_id").limit(_CHUNK).to_list()
+                cursor = self._candidates.find(wanted, {"id": 1, "revision": 1}).sort("_id")
+                found = await cursor.limit(_CHUNK).to_list()
             if not found:
                 return
-            yield [stored["id"] for stored in found]
+            yield [(stored["id"], int(stored["revision"])) for stored in found]
             after = found[-1]["_id"]
 
     def _cutoff(self) -> int:
@@ -259,14 +260,15 @@ def _wanted(
 
 @asynccontextmanager
 async def open_mongo_documents(
-    config: MongoDb, log_id: str, *, retention: float, clock: Callable[[], int] = now
+    config: MongoDb, log_id: str, *, retention: float, clock: Callable[[], int] = now, readonly: bool = False
 ) -> AsyncGenerator[MongoDocuments, None]:
-    """Connect, and make what is missing, for the log with this id; closed below the yield.
+    """Connect, and make what is missing unless `readonly`, for the log with this id; closed below the yield.
 
     `retention`: seconds that a candidate is kept, by its `time`; one that is there keeps the end it was given.
     `clock`: microseconds since 1970 UTC. Raises `Unavailable` where the server is away, `ConfigError`.
     """
     async with connected(config) as client:
         store = MongoDocuments(client, config, log_id, retention, clock)
-        await store.set_up()
+        if not readonly:
+            await store.set_up()
         yield store

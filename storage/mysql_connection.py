@@ -50,7 +50,7 @@ class _QuietCursor(aiomysql.Cursor):  # type: ignore[misc]
 class MySql:
     """Use `open_mysql`. Any number of tasks may share it."""
 
-    def __init__(self, config: MariaDb, schema: Sequence[str]) -> None:
+    def __init__(self, config: MariaDb, schema: Sequence[str] | None) -> None:
         self._config = config
         self._schema = schema
         self._free: deque[tuple[float, Any]] = deque()
@@ -75,13 +75,15 @@ class MySql:
 
     async def set_up(self) -> None:
         """Make the database and the tables, where they are missing. Racing processes wait for each other."""
+        if (schema := self._schema) is None:
+            return
         seconds = max(1, int(self._config.time))
 
         async def work(cursor: Cursor) -> None:
             name = f"headwater {self._config.database}"[:64]
             await cursor.execute("SELECT GET_LOCK(%s, %s)", (name, seconds))
             try:
-                for statement in self._schema:
+                for statement in schema:
                     await cursor.execute(statement)
             finally:
                 await cursor.execute("SELECT RELEASE_LOCK(%s)", (name,))
@@ -165,7 +167,7 @@ class MySql:
         try:
             return await self._connect_to(self._config.database)
         except aiomysql.Error as error:
-            if error_code(error) != 1049:
+            if error_code(error) != 1049 or self._schema is None:
                 raise
         connection = await self._connect_to(None)
         try:
@@ -245,7 +247,7 @@ async def _rolled_back(connection: Any, error: BaseException) -> bool:
         return False
     try:
         await connection.rollback()
-    except (OSError, TimeoutError, aiomysql.Error):
+    except (OSError, TimeoutError, RuntimeError, aiomysql.Error):
         return False
     return not connection.closed
 
@@ -254,7 +256,7 @@ async def _goodbye(connection: Any) -> None:
     try:
         async with asyncio.timeout(1):
             await connection.ensure_closed()
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, RuntimeError):  # the last: what uvloop says where the server has hung up
         _throw_away(connection)
     await asyncio.sleep(0)
 
@@ -268,10 +270,10 @@ def _throw_away(connection: Any) -> None:
 
 
 @asynccontextmanager
-async def open_mysql(config: MariaDb, schema: Sequence[str]) -> AsyncGenerator[MySql, None]:
+async def open_mysql(config: MariaDb, schema: Sequence[str] | None) -> AsyncGenerator[MySql, None]:
     """Connected and set up above the yield, closed below it. `schema`: statements that do nothing the second time.
 
-    Raises `Unavailable` if the server is not there: try again.
+    `schema` None: nothing is made, not even the database. Raises `Unavailable` if the server is not there: try again.
     """
     mysql = MySql(config, schema)
     try:

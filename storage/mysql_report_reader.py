@@ -78,21 +78,21 @@ class MySqlReportReader:
 
     async def ids(self) -> AsyncGenerator[Sequence[tuple[str, str]], None]:
         """See `ReportReader.ids`."""
-        query = "SELECT device, id FROM report_row WHERE received >= %s AND (device, id) > (%s, %s) "
+        query = "SELECT device, id FROM report_row WHERE received >= %s AND device >= %s AND (device > %s OR id > %s) "
         query += "ORDER BY device, id LIMIT 10000"
-        last, since = ("", ""), self._kept().since
+        (device, name), since = ("", ""), self._kept().since
         while True:
-            values = (since, *last)
+            values = (since, device, device, name)
 
             async def work(cursor: Cursor, values: tuple[object, ...] = values) -> Sequence[tuple[str, str]]:
                 await cursor.execute(query, values)
-                return [(device.decode(), name.decode()) for device, name in await cursor.fetchall()]
+                return [(of.decode(), ident.decode()) for of, ident in await cursor.fetchall()]
 
             found = await self._mysql.read(work)
             if not found:
                 return
             yield found
-            last = found[-1]
+            device, name = found[-1]
 
     def _kept(self) -> Kept:
         return Kept(self._now(), self._rows)

@@ -171,8 +171,11 @@ async def _add_rest(cursor: Cursor, table: str, key: Key, rest: Decimal) -> None
 
 @asynccontextmanager
 async def open_mysql_reports(
-    config: MariaDb, log_id: str, *, rows: float, now: Callable[[], int] = times.now
+    config: MariaDb, log_id: str, *, rows: float, now: Callable[[], int] = times.now, readonly: bool = False
 ) -> AsyncGenerator[MySqlReports, None]:
-    """Connected, tables there; closed below the yield. A row is kept for `rows` seconds. Raises `Unavailable`."""
-    async with open_mysql(config, _SCHEMA) as mysql:
+    """Connected, tables there; closed below the yield. A row is kept for `rows` seconds. Raises `Unavailable`.
+
+    `readonly`: nothing is made.
+    """
+    async with open_mysql(config, None if readonly else _SCHEMA) as mysql:
         yield MySqlReports(mysql, log_id, rows, now)

@@ -43,11 +43,12 @@ class S3Files(S3Objects):
         copies = cache / config.bucket / self._prefix.replace("/", "%")
         self._cache = FileCache(copies, self.scratch, cache_size, self._fetch)
 
-    async def open(self) -> None:
-        """Make the bucket, and the local folders. Raises `OSError`."""
+    async def open(self, *, make: bool = True) -> None:
+        """Make the bucket, if `make`, and the local folders. Raises `OSError`."""
         await asyncio.to_thread(self._scratch.open)
-        async with asyncio.timeout(self._config.time):
-            await make_bucket(self._config)
+        if make:
+            async with asyncio.timeout(self._config.time):
+                await make_bucket(self._config)
 
     def close(self) -> None:
         """Leave nothing in the scratch folder."""
@@ -131,12 +132,14 @@ class _Ranges:
 
 
 @asynccontextmanager
-async def open_s3_files(config: S3, cache: Path, cache_size: int) -> AsyncGenerator[S3Files, None]:
-    """The lake's bucket, made if need be; its scratch folder is gone below the yield. Raises `Unavailable`."""
+async def open_s3_files(
+    config: S3, cache: Path, cache_size: int, *, make: bool = True
+) -> AsyncGenerator[S3Files, None]:
+    """The lake's bucket, made if `make`; the scratch folder is gone below the yield. Raises `Unavailable`."""
     files = S3Files(config, cache, cache_size)
     try:
         with as_unavailable():
-            await files.open()
+            await files.open(make=make)
         yield files
     finally:
         files.close()

@@ -38,8 +38,8 @@ async def open_s3_lake(
 async def open_s3_lake_reader(
     config: S3, log_id: str, *, cache: Path, answer_time: float = 30.0, cache_size: int = CACHE_SIZE
 ) -> AsyncGenerator[DeltaLakeReader, None]:
-    """A reader of the lake in the bucket, whether there are tables yet or not. Raises `Unavailable`."""
-    async with open_s3_files(config, cache, cache_size) as files:
+    """A reader of the lake in the bucket, whether there are tables yet or not; makes nothing. Raises `Unavailable`."""
+    async with open_s3_files(config, cache, cache_size, make=False) as files:
         reader = DeltaLakeReader(files, log_id, answer_time)
         try:
             yield reader

@@ -38,7 +38,7 @@ INSERT INTO ledger (log_id, topic, partition, position) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET position = max(position, excluded.position)"""
 _EXPIRE = "DELETE FROM candidate WHERE rowid IN (SELECT rowid FROM candidate WHERE time < ? ORDER BY time LIMIT ?)"
 _IDS = """
-SELECT device, id FROM candidate WHERE (device, id) > (?, ?) AND time >= ? ORDER BY device, id LIMIT 1000"""
+SELECT device, id, revision FROM candidate WHERE (device, id) > (?, ?) AND time >= ? ORDER BY device, id LIMIT 1000"""
 _CHUNK = 2_000
 """Expired candidates deleted in one transaction."""
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
@@ -112,14 +112,14 @@ class SqliteDocuments:
 
         return await self._file.read(work)
 
-    async def ids(self) -> AsyncGenerator[Sequence[str], None]:
+    async def ids(self) -> AsyncGenerator[Sequence[tuple[str, int]], None]:
         """See `CandidateReader.ids`."""
         after = ("", "")
         while rows := await self._keys_after(after):
-            yield [ident for _, ident in rows]
-            after = rows[-1]
+            yield [(ident, revision) for _, ident, revision in rows]
+            after = rows[-1][:2]
 
-    async def _keys_after(self, after: tuple[str, str]) -> Sequence[tuple[str, str]]:
+    async def _keys_after(self, after: tuple[str, str]) -> Sequence[tuple[str, str, int]]:
         return await self._file.read(lambda at: at.execute(_IDS, (*after, self._cutoff())).fetchall())
 
     def _cutoff(self) -> int:
@@ -147,11 +147,12 @@ def _row(candidate: Candidate) -> tuple[str, str, int, int, bytes]:
 
 @asynccontextmanager
 async def open_sqlite_documents(
-    path: Path, log_id: str, *, retention: float, clock: Callable[[], int] = now
+    path: Path, log_id: str, *, retention: float, clock: Callable[[], int] = now, readonly: bool = False
 ) -> AsyncGenerator[SqliteDocuments, None]:
     """Open the file (made if need be) for the log with this id; closed below the yield.
 
     `retention`: seconds that a candidate is kept, by its `time`. `clock`: microseconds since 1970 UTC.
+    `readonly`: nothing is made.
     """
-    async with open_sqlite(path, _SCHEMA) as file:
+    async with open_sqlite(path, _SCHEMA, readonly=readonly) as file:
         yield SqliteDocuments(file, log_id, retention, clock)

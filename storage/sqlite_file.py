@@ -159,9 +159,14 @@ def sync_folder(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def open_sqlite(path: Path, schema: str, pragmas: Sequence[str] = ()) -> AsyncGenerator[SqliteFile, None]:
-    """Open above the yield, closed below it. `pragmas`: settings such as "page_size=8192", before anything else."""
-    file = SqliteFile(path, schema, pragmas)
+async def open_sqlite(
+    path: Path, schema: str, pragmas: Sequence[str] = (), *, readonly: bool = False
+) -> AsyncGenerator[SqliteFile, None]:
+    """Open above the yield, closed below it. `pragmas`: settings such as "page_size=8192", before anything else.
+
+    `readonly`: see `open_sqlite_readonly`.
+    """
+    file = SqliteFile(path, schema, pragmas, readonly=readonly)
     try:
         await file.open()
         yield file

@@ -200,8 +200,9 @@ def _ledger(connection: sqlite3.Connection) -> _Ledger:
 
 
 @asynccontextmanager
-async def open_live(path: Path, log_id: str) -> AsyncGenerator[SqliteLive, None]:
-    """Open the file (made if need be) for the log with this id; closed below the yield."""
-    async with open_sqlite(path, _SCHEMA) as file:
-        await file.write(_migrate)
+async def open_live(path: Path, log_id: str, *, readonly: bool = False) -> AsyncGenerator[SqliteLive, None]:
+    """Open the file for the log with this id, made if need be unless `readonly`; closed below the yield."""
+    async with open_sqlite(path, _SCHEMA, readonly=readonly) as file:
+        if not readonly:
+            await file.write(_migrate)
         yield SqliteLive(file, log_id)

@@ -188,8 +188,8 @@ def _exact_sum(one: str, other: str) -> str:
 
 @asynccontextmanager
 async def open_sqlite_reports(
-    path: Path, log_id: str, *, rows: float, now: Callable[[], int] = times.now
+    path: Path, log_id: str, *, rows: float, now: Callable[[], int] = times.now, readonly: bool = False
 ) -> AsyncGenerator[SqliteReports, None]:
-    """Open the file (made if need be) for this log; closed below the yield. A row is kept for `rows` seconds."""
-    async with open_sqlite(path, _SCHEMA) as file:
+    """Open the file for this log, made if need be unless `readonly`. A row is kept for `rows` seconds."""
+    async with open_sqlite(path, _SCHEMA, readonly=readonly) as file:
         yield SqliteReports(file, log_id, rows, now)

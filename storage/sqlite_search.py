@@ -110,15 +110,15 @@ class SqliteSearch:
 
         return await self._file.read(work)
 
-    async def ids(self) -> AsyncGenerator[Sequence[str], None]:
+    async def ids(self) -> AsyncGenerator[Sequence[tuple[str, int]], None]:
         """See `SearchReader.ids`."""
         last = (first_time(self._now(), self._retention), "")
-        query = "SELECT time, id FROM candidate WHERE (time, id) > (?, ?) ORDER BY time, id LIMIT ?"
+        query = "SELECT time, id, revision FROM candidate WHERE (time, id) > (?, ?) ORDER BY time, id LIMIT ?"
         while batch := await self._file.read(
             lambda connection: connection.execute(query, (*last, _IDS)).fetchall()  # noqa: B023  # awaited before it moves
         ):
-            yield [ident for _, ident in batch]
-            last = batch[-1]
+            yield [(ident, revision) for _, ident, revision in batch]
+            last = batch[-1][:2]
 
     def _positions(self, connection: sqlite3.Connection, topic: str) -> Mapping[int, int]:
         ledger = _ledger(connection, self._log_id)
@@ -243,8 +243,8 @@ def _conditions(
 
 @asynccontextmanager
 async def open_sqlite_search(
-    path: Path, log_id: str, *, retention: float, now: Callable[[], int] = _now
+    path: Path, log_id: str, *, retention: float, now: Callable[[], int] = _now, readonly: bool = False
 ) -> AsyncGenerator[SqliteSearch, None]:
-    """Open the file (made if need be) for the log with this id; `retention` in seconds. Closed below the yield."""
-    async with open_sqlite(path, _SCHEMA) as file:
+    """Open the file for the log with this id, made if need be unless `readonly`; `retention` in seconds."""
+    async with open_sqlite(path, _SCHEMA, readonly=readonly) as file:
         yield SqliteSearch(file, log_id, retention, now)

@@ -110,7 +110,7 @@ async def everything(store: CandidateReader) -> list[Candidate]:
 
 
 async def all_ids(store: CandidateReader) -> list[str]:
-    return [ident async for ids in store.ids() for ident in ids]
+    return [ident async for ids in store.ids() for ident, _ in ids]
 
 
 def at(offset: int, body: Candidate) -> Record:

@@ -235,7 +235,7 @@ async def test_a_higher_revision_takes_the_place_of_a_lower_one_also_on_another_
     assert await found(store, "early") == []
     assert await found(store, "late") == []
     assert await found(store, "last") == [1]
-    assert sorted([ident async for batch in store.ids() for ident in batch]) == sorted([third.id, other.id])
+    assert sorted([ident async for batch in store.ids() for ident, _ in batch]) == sorted([third.id, other.id])
 
 
 async def test_days_beyond_the_retention_are_dropped_and_never_come_back(opening: Opening) -> None:
@@ -464,7 +464,7 @@ def _candidate(record: Record) -> Candidate:
 
 async def everything(store: Search) -> list[tuple[int, str, bytes]]:
     rows, _ = await store.search([], EVER, 10_000, newest_first=False)
-    assert [row.id for row in rows] == [ident async for batch in store.ids() for ident in batch]
+    assert [(row.id, row.revision) for row in rows] == [one async for batch in store.ids() for one in batch]
     return [(row.time, row.id, msgspec.json.encode(row)) for row in rows]
 
 

@@ -112,6 +112,14 @@ class Stack:
         )  # fmt: skip
         return done.stdout, done.returncode
 
+    def audit(self, patience: float = 30) -> tuple[str, int]:
+        """What `headwater audit` says, and its exit code."""
+        done = subprocess.run(
+            [str(HEADWATER), "audit", "--patience", str(patience), "--data", str(self._folder / "nothing")],
+            capture_output=True, text=True, timeout=300, env={**os.environ, **self.settings}, check=False,
+        )  # fmt: skip
+        return done.stdout + done.stderr, done.returncode
+
     def close(self) -> None:
         for part in self.parts:
             part.send_signal(signal.SIGCONT)
