@@ -253,7 +253,7 @@ def _from_environment(environment: Mapping[str, str]) -> list[tuple[list[str], o
             except OSError as error:
                 raise ConfigError(f"{name}: {value}: {error.strerror}") from None
         else:
-            found.append((path, yaml.safe_load(value) if value[:1] in "[{" else value))
+            found.append((path, yaml.safe_load(value) if value.startswith(("[", "{")) else value))
     return found
 
 

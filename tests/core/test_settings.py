@@ -44,6 +44,10 @@ def test_environment_comes_over_the_file_and_overrides_over_both(tmp_path: Path)
     assert config.lake.flush_every == 0.5
 
 
+def test_an_empty_variable_is_an_empty_text():
+    assert load(None, {"HEADWATER_MONGODB__USER": ""}).mongodb.user == ""
+
+
 def test_a_value_can_come_from_a_file(tmp_path: Path):
     secret = tmp_path / "listen"
     secret.write_text("127.0.0.1:99\n")
