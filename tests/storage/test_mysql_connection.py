@@ -20,18 +20,18 @@ def test_it_closes_in_peace_where_the_server_has_hung_up_on_a_silent_connection(
         return int(found)
 
     async def be_silent_and_close() -> None:
-        async with asyncio.timeout(20), open_mysql(config.model_copy(update={"time": 5.0}), []) as other:
-            async with open_mysql(config, []) as mysql:
-                silent = await mysql.transaction(number)
+        patient = config.model_copy(update={"time": 5.0})
+        async with asyncio.timeout(20), open_mysql(patient, []) as other, open_mysql(config, []) as mysql:
+            silent = await mysql.transaction(number)
 
-                async def left(cursor: Cursor) -> int:
-                    sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE id = %s"
-                    await cursor.execute(sql, (silent,))
-                    ((count,),) = await cursor.fetchall()
-                    return int(count)
+            async def left(cursor: Cursor) -> int:
+                sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE id = %s"
+                await cursor.execute(sql, (silent,))
+                ((count,),) = await cursor.fetchall()
+                return int(count)
 
-                while await other.transaction(left):
-                    await asyncio.sleep(0.1)
-                await asyncio.sleep(0.1)  # the reset is on its way
+            while await other.transaction(left):
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # the reset is on its way
 
     uvloop.run(be_silent_and_close())
