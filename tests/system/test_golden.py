@@ -71,8 +71,8 @@ def runs(
     }
     stack = Stack(tmp_path_factory.mktemp("stack"), servers, settings)
     try:
-        parts = [stack.api(), stack.gateway(), stack.consumer(), stack.consumer()]  # start while the other is asked
         program.start()
+        parts = [stack.api(), stack.gateway(), stack.consumer(), stack.consumer()]  # start while the other is asked
         _run(made, "embedded", Site(program.url, program.url), end)
         assert program.stop() == 0
         for part in parts:
