@@ -1,16 +1,16 @@
-"""Groups of several members, whatever the log is made of."""
+"""Groups: everything once and in order, shared evenly, however members join, leave and fall silent."""
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headwater.errors import OffsetOutOfRange, Stale, Unavailable
-from headwater.log import Log, Offset, Subscription, TopicPartition
+from headwater.errors import Stale
+from headwater.log import Log, Subscription, TopicPartition
 from tests.log.kit import TOPIC, Logs, Recorder, at, new, put, take, topic, values
 
 
@@ -155,189 +155,6 @@ async def test_rest_returns_early_when_a_partition_is_revoked(logs: Logs) -> Non
         await asyncio.sleep(0.02)
         async with log.subscribe([TOPIC], "g"), asyncio.timeout(5):
             await resting
-
-
-async def test_hooks_say_where_to_start_and_the_commit_says_it_for_the_rest(logs: Logs) -> None:
-    async with logs.open(topic(3)) as log:
-        for partition in range(3):
-            await put(log, partition, *(f"{partition}.{n}" for n in range(5)))
-        async with log.subscribe([TOPIC], "g") as member:
-            await member.commit([e for e in await take(member, 15) if e.partition == 1 and e.offset < 3])
-        async with log.subscribe([TOPIC], "g", Recorder({at(0): 4, at(1): 2})) as member:
-            assert sorted(values(await take(member, 9))) == [
-                "0.4", "1.2", "1.3", "1.4", "2.0", "2.1", "2.2", "2.3", "2.4",
-            ]  # fmt: skip
-
-
-@pytest.mark.parametrize("start", [-1, 3])
-async def test_a_start_that_is_not_there_is_out_of_range(logs: Logs, start: int) -> None:
-    async with logs.open(topic(1)) as log:
-        await put(log, 0, "a", "b")
-        async with log.subscribe([TOPIC], "g", Recorder({at(0): start})) as member:
-            for _ in range(2):
-                with pytest.raises(OffsetOutOfRange):
-                    await member.batch(10, 1000, 0)
-
-
-async def test_what_the_assigned_hook_raises_reaches_the_member_and_it_is_asked_again(logs: Logs) -> None:
-    class Failing(Recorder):
-        async def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Offset]:
-            await super().assigned(partitions)
-            if len(self.assignments) == 1:
-                raise Unavailable("no ledger")
-            return {}
-
-    async with logs.open(topic(1)) as log:
-        await put(log, 0, "a")
-        async with log.subscribe([TOPIC], "g", Failing()) as member:
-            with pytest.raises(Unavailable, match="no ledger"):
-                await member.batch(10, 1000, 0)
-            assert values(await take(member, 1)) == ["a"]
-
-
-async def test_revoked_is_awaited_before_another_gets_the_partition_and_may_commit(logs: Logs) -> None:
-    events: list[str] = []
-
-    class Finishing(Recorder):
-        async def revoked(self, partitions: Sequence[TopicPartition]) -> None:
-            events.append("revoking")
-            await asyncio.sleep(0.05)
-            await first.commit(in_hand)  # the batch in hand is finished and noted
-            events.append("revoked")
-
-    class Noting(Recorder):
-        async def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Offset]:
-            events.append("assigned")
-            return {}
-
-    async with logs.open(topic(2)) as log, log.subscribe([TOPIC], "g", Finishing()) as first:
-        await put(log, 0, "a")
-        await put(log, 1, "b")
-        in_hand = await take(first, 2)
-        async with log.subscribe([TOPIC], "g", Noting()) as second:
-            assert await second.batch(10, 1000, 0) == []
-        assert events == ["revoking", "revoked", "assigned"]
-        assert await log.committed("g", TOPIC) == {0: 1, 1: 1}
-
-
-async def test_nothing_of_a_revoked_partition_is_handed_out(logs: Logs) -> None:
-    """Not even what a batch had taken, while it waited for company."""
-    one, two = Recorder(), Recorder()
-    async with logs.open(topic(2)) as log, log.subscribe([TOPIC], "g", one) as first:
-        await first.batch(1, 1, 0)
-        await put(log, 0, "a")
-        await put(log, 1, "b")
-        waiting = asyncio.ensure_future(first.batch(100, 10_000, 0.4))
-        await asyncio.sleep(0.02)
-        async with log.subscribe([TOPIC], "g", two) as second:
-            theirs = await take(second, 1)
-            assert {e.partition for e in await waiting} == {tp.partition for tp in one.held}
-            assert {e.partition for e in theirs} == {tp.partition for tp in two.held}
-
-
-async def test_commits_survive_a_restart(logs: Logs) -> None:
-    async with logs.open(topic(2)) as log:
-        await put(log, 0, "a", "b", "c")
-        async with log.subscribe([TOPIC], "g") as member:
-            entries = await take(member, 3)
-            await member.commit(entries[:2])
-    async with logs.open(topic(2)) as log:
-        assert await log.committed("g", TOPIC) == {0: 2}
-        assert await log.committed("unheard of", TOPIC) == {}
-        async with log.subscribe([TOPIC], "g") as member:
-            assert values(await take(member, 1)) == ["c"]
-
-
-async def test_commits_never_go_back(logs: Logs) -> None:
-    async with logs.open(topic(1)) as log:
-        await put(log, 0, "a", "b", "c")
-        async with log.subscribe([TOPIC], "g") as member:
-            entries = await take(member, 3)
-            await member.commit(entries)
-            await member.commit(entries[:1])
-            await member.commit([])
-        assert await log.committed("g", TOPIC) == {0: 3}
-    async with logs.open(topic(1)) as log:
-        assert await log.committed("g", TOPIC) == {0: 3}
-
-
-async def test_a_batch_returns_as_soon_as_it_has_the_records_or_the_bytes(logs: Logs) -> None:
-    async with logs.open(topic(1)) as log, log.subscribe([TOPIC], "g") as member:
-        await put(log, 0, *("x" * 100 for _ in range(50)))
-        async with asyncio.timeout(5):
-            assert [e.offset for e in await member.batch(7, 2**20, 60)] == list(range(7))
-            by_size = await member.batch(1000, 1000, 60)
-            assert [e.offset for e in by_size] == list(range(7, 7 + len(by_size)))
-            assert 9 <= len(by_size) <= 11
-            assert len(await member.batch(1, 1, 60)) == 1
-            rest = await member.batch(50 - 8 - len(by_size), 2**20, 60)
-            assert rest[-1].offset == 49
-
-
-async def test_a_batch_waits_for_company_but_not_longer_than_told(logs: Logs) -> None:
-    async with logs.open(topic(2)) as log, log.subscribe([TOPIC], "g") as member:
-        await member.batch(1, 1, 0)
-        waiting = asyncio.ensure_future(member.batch(100, 10_000, 0.3))
-        await asyncio.sleep(0.02)
-        began = time.monotonic()
-        for value in "abc":
-            await put(log, ord(value) % 2, value)
-            await asyncio.sleep(0.02)
-        assert sorted(values(await waiting)) == ["a", "b", "c"]
-        assert 0.25 < time.monotonic() - began < 1
-        await put(log, 0, "d")
-        await asyncio.sleep(0.2)
-        began = time.monotonic()
-        assert values(await member.batch(100, 10_000, 0.2)) == ["d"]
-        assert time.monotonic() - began < 0.15  # it had waited already
-
-
-async def test_a_batch_wakes_up_for_the_first_entry_and_sleeps_without_one(logs: Logs) -> None:
-    async with logs.open(topic(1)) as log, log.subscribe([TOPIC], "g") as member:
-        began = time.monotonic()
-        assert await member.batch(10, 1000, 0.005) == []
-        assert 0.9 < (time.monotonic() - began) / logs.idle < 3
-        waiting = asyncio.ensure_future(member.batch(10, 1000, 0))
-        await asyncio.sleep(0.02)
-        await put(log, 0, "a")
-        async with asyncio.timeout(0.5):
-            assert values(await waiting) == ["a"]
-
-
-async def test_a_cancelled_batch_has_taken_nothing(logs: Logs) -> None:
-    async with logs.open(topic(1)) as log, log.subscribe([TOPIC], "g") as member:
-        await put(log, 0, "a", "b", "c")
-        assert values(await member.batch(1, 1000, 0)) == ["a"]
-        waiting = asyncio.ensure_future(member.batch(100, 10_000, 30))
-        await asyncio.sleep(0.05)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        assert values(await take(member, 2)) == ["b", "c"]
-
-
-async def test_a_backlog_of_one_partition_does_not_starve_another(logs: Logs) -> None:
-    async with logs.open(topic(2)) as log:
-        for _ in range(10):
-            await put(log, 0, *(["x"] * 2_000))
-        await put(log, 1, "here")
-        async with log.subscribe([TOPIC], "g") as member:
-            taken = [await member.batch(1_500, 2**20, 0) for _ in range(5)]
-        assert "here" in {value for batch in taken for value in values(batch)}
-
-
-async def test_a_closed_log_says_so_to_its_members(logs: Logs) -> None:
-    async with AsyncExitStack() as stack:
-        async with logs.open(topic(1)) as log:
-            member = await stack.enter_async_context(log.subscribe([TOPIC], "g"))
-            await put(log, 0, "a")
-            entries = await take(member, 1)
-            waiting = asyncio.ensure_future(member.batch(1, 1, 0))
-            await asyncio.sleep(0.02)
-        with pytest.raises(Unavailable):
-            await waiting
-        with pytest.raises(Unavailable):
-            await member.commit(entries)
 
 
 _steps = st.lists(
