@@ -25,7 +25,7 @@ from tests.services.proxy import Proxy, proxied
 from tests.services.server import Server
 from tests.storage.factory import cut, message, messages, records
 from tests.storage.laws import StoreLaws
-from tests.storage.test_live import LivePlace
+from tests.storage.live.kit import LivePlace
 
 LIMIT = 20.0
 
