@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 Sent = dict[str, Any]
@@ -20,7 +20,10 @@ _GIVE_UP = 300.0
 
 
 class Sender(threading.Thread):
-    """`acknowledged`: (device, id) of every message whose acknowledgement has been read."""
+    """`acknowledged`: (device, id) of every message whose acknowledgement has been read.
+
+    `refused`: what the other end gave as the reason when it asked to send again, by HTTP status or MQTT 5 reason code.
+    """
 
     def __init__(self, messages: list[Sent], port: int) -> None:
         super().__init__(daemon=True)
@@ -29,6 +32,7 @@ class Sender(threading.Thread):
         self.waiting = deque(messages)
         self.halted = False
         self.tries = 0
+        self.refused: Counter[int] = Counter()
         self.error: str | None = None
 
     def halt(self) -> list[Sent]:
@@ -82,6 +86,8 @@ class HttpSender(Sender):
                 reply = connection.getresponse()
                 answer = reply.read()
                 if reply.status == 503:
+                    assert int(reply.headers["Retry-After"]) > 0
+                    self.refused[503] += 1
                     raise _Again
                 assert reply.status == 202, (reply.status, answer)
                 assert json.loads(answer) == {"accepted": len(batch), "rejected": []}, answer
@@ -93,16 +99,23 @@ class HttpSender(Sender):
 
 
 class MqttSender(Sender):
-    """One MQTT 3.1.1 connection, up to `window` QoS 1 messages in flight; a gateway may send for several devices."""
+    """One MQTT connection, up to `window` QoS 1 messages in flight; a gateway may send for several devices.
 
-    def __init__(self, messages: list[Sent], port: int, client: str, window: int = 50) -> None:
+    `version`: 4 is MQTT 3.1.1, 5 is 5.
+    """
+
+    def __init__(self, messages: list[Sent], port: int, client: str, window: int = 50, version: int = 4) -> None:
         super().__init__(messages, port)
         self.client = client
         self.window = window
+        self.version = bytes([version])
+        self.properties = b"\x00" if version == 5 else b""
 
     def session(self, waiting: deque[Sent]) -> None:
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as peer:
-            peer.sendall(_packet(0x10, b"\x00\x04MQTT\x04\x02\x00\x3c" + _text(self.client)))
+            peer.sendall(
+                _packet(0x10, b"\x00\x04MQTT" + self.version + b"\x02\x00\x3c" + self.properties + _text(self.client))
+            )
             buffer = b""
             connected = False
             in_flight: deque[tuple[int, Sent]] = deque()
@@ -114,7 +127,7 @@ class MqttSender(Sender):
                     identifier = (in_flight[-1][0] % 65_535 + 1) if in_flight else 1
                     body = json.dumps(message).encode()
                     topic = _text(f"devices/{message['device']}/telemetry")
-                    out += _packet(0x32, topic + struct.pack(">H", identifier) + body)
+                    out += _packet(0x32, topic + struct.pack(">H", identifier) + self.properties + body)
                     in_flight.append((identifier, message))
                     following += 1
                 if out:
@@ -135,6 +148,9 @@ class MqttSender(Sender):
                         self.note(message)
                         waiting.popleft()
                         following -= 1
+                    elif packet[0] == 0xE0:
+                        self.refused[packet[2]] += 1
+                        raise _Again
 
 
 def _text(value: str) -> bytes:
