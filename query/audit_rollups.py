@@ -55,13 +55,19 @@ class Prints:
         for field, number in message.fields.items():
             fields[field] = (fields.get(field, 0) + weight * (1 + _SALT * _residue(number))) % _PRIME
 
-    def add_value(self, period: Period, key: Key, count: int, total: Decimal) -> None:
-        """Add (or take away, with both negative) what is in one rollup."""
+    def add_value(self, period: Period, key: Key, number: Number) -> None:
+        """Count one value in one rollup."""
+        self._change(period, key, 1 + _SALT * _residue(number))
+
+    def take(self, period: Period, key: Key, count: int, total: Decimal) -> None:
+        """Take away what one rollup says."""
+        self._change(period, key, -count - _SALT * _modulo(total))
+
+    def _change(self, period: Period, key: Key, more: int) -> None:
         start, device, field = key
         if start >= self.floor(device):
             fields = self._of.setdefault(device, {})
-            more = _weight(period, start) * (count + _SALT * _modulo(total))
-            fields[field] = (fields.get(field, 0) + more) % _PRIME
+            fields[field] = (fields.get(field, 0) + _weight(period, start) * more) % _PRIME
 
     def differing(self) -> Sequence[Pair]:
         """Those that are not 0."""
@@ -87,7 +93,7 @@ async def take_away(reports: ReportReader, prints: Prints, finding: Finding) -> 
         while not of_period or of_period[-1].last is not None:
             found, ledger = await reports.rollups(period, None, None, Span(max(0, start)), _PAGE, after=last)
             for one in found:
-                prints.add_value(period, (one.start, one.device, one.field), -one.count, -one.sum)
+                prints.take(period, _key(one), one.count, one.sum)
             finding.compared += len(found)
             last = _key(found[-1]) if len(found) == _PAGE else None
             of_period.append(Page(last, ledger))
@@ -104,7 +110,7 @@ def add_later(prints: Prints, pages: Pages, message: Message, partition: int, of
             of_period = pages[period]
             page = of_period[bisect_left(of_period[:-1], key, key=lambda one: one.last or key)]
             if offset <= page.ledger.get(partition, -1):
-                prints.add_value(period, key, 1, written(number))
+                prints.add_value(period, key, number)
 
 
 class Suspects:
