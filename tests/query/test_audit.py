@@ -148,7 +148,7 @@ async def test_a_store_that_is_away_costs_only_its_own_comparison(here: World) -
 
 
 class Busy(SqliteReports):
-    """Each time rollups are asked for, more has come and been applied a moment before."""
+    """Each time it is asked, more has come and been applied a moment before, but not by the lake."""
 
     def __init__(self, here: World) -> None:
         self._world = here
@@ -164,18 +164,23 @@ class Busy(SqliteReports):
         *,
         after: tuple[int, str, str] | None = None,
     ) -> tuple[Sequence[Rollup], Mapping[int, int]]:
-        for name in DEVICES:
-            self._world.put(message(self._next, name), message(self._next, name))
-        self._next += 1
-        await self._world.give()
+        await self._more()
         return await self._world.reports.rollups(period, device, field, span, limit, after=after)
 
     async def ledger(self, topic: str) -> Mapping[int, int]:
+        await self._more()
         return await self._world.reports.ledger(topic)
 
     async def ids(self) -> AsyncGenerator[Sequence[tuple[str, str]], None]:
         async for batch in self._world.reports.ids():
             yield batch
+
+    async def _more(self) -> None:
+        for name in DEVICES:
+            said = message(self._next, name, fields={f"new-{n}": n for n in range(10)})
+            self._world.put(said, said, candidate(self._next, name))
+        self._next += 1
+        await self._world.give("live", "documents", "search", "reports")
 
 
 values = st.one_of(st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False, allow_infinity=False))
