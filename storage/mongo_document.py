@@ -26,13 +26,21 @@ from headwater.message import FORMAT_VERSION, Candidate, Heard, Message, Number,
 
 Document = dict[str, Any]
 
+_MOST_NAMES = 10_000
 _ESCAPES = str.maketrans({"%": "%25", ".": "%2E", "$": "%24", "\0": "%00"})
 
 
-@lru_cache(10_000)
-def field_name(name: str) -> str:
-    """A field's name as it stands in a document."""
-    return name.translate(_ESCAPES)
+class _Names(dict[str, str]):
+    """Names of fields as they stand in a document: a look-up where they are known."""
+
+    def __missing__(self, name: str) -> str:
+        if len(self) >= _MOST_NAMES:
+            self.clear()
+        self[name] = written = name.translate(_ESCAPES)
+        return written
+
+
+_names = _Names()
 
 
 @lru_cache(10_000)
@@ -40,63 +48,74 @@ def _own_name(name: str) -> str:
     return unquote(name) if "%" in name else name
 
 
-@lru_cache(256)  # a message has the same time in several places
 def date(micros: int) -> DatetimeMS:
     """A BSON date; microseconds are cut."""
     return DatetimeMS(micros // 1000)
 
 
-def document(candidate: Candidate, retention: int) -> Document:
-    """What is stored. `retention` (microseconds): `expires` is so long after its `time`, never a fraction earlier."""
+def document(candidate: Candidate, retention: int, *, large: bool = False) -> Document:
+    """What is stored. `retention` (microseconds): `expires` is so long after its `time`, never a fraction earlier.
+
+    `large`: look for integers beyond 64 bits. Without it they stay what they are, and have no BSON (`OverflowError`).
+    """
+    device, ident, time = candidate.device, candidate.id, candidate.time
     origin = candidate.origin
     made: Document = {
-        "_id": f"{candidate.device}/{candidate.id}",
-        "id": candidate.id,
-        "device": candidate.device,
-        "time": date(candidate.time),
+        "_id": f"{device}/{ident}",
+        "id": ident,
+        "device": device,
+        "time": DatetimeMS(time // 1000),
         "rule": candidate.rule,
         "rule_version": candidate.rule_version,
         "reasons": candidate.reasons,
         "kind": candidate.kind,
         "revision": candidate.revision,
         "origin": {"partition": origin.partition, "offset": origin.offset, "n": origin.n},
-        "message": _message(candidate.message, candidate.device),
-        "exact": {"time": candidate.time},
-        "expires": date(candidate.time + retention + 999),
+        "message": _message(candidate.message, device),
+        "exact": {"time": time},
+        "expires": DatetimeMS((time + retention + 999) // 1000),
     }
+    if large:
+        _make_decimals(made["message"])
     if candidate.v != FORMAT_VERSION:
         made["v"] = candidate.v
     return made
 
 
 def _message(message: Message, device: str) -> Document:
-    exact = {"time": message.time, "received": message.received}
+    time, received = message.time, message.received
+    exact = {"time": time, "received": received}
+    at = DatetimeMS(time // 1000)
     made: Document = {
         "id": message.id,
         "kind": message.kind,
-        "time": date(message.time),
-        "received": date(message.received),
-        "fields": {field_name(name): _number(value) for name, value in message.fields.items()},
+        "time": at,
+        "received": at if received == time else DatetimeMS(received // 1000),
+        "fields": {_names[name]: value for name, value in message.fields.items()},
         "exact": exact,
     }
     if message.at is not None:
-        made["at"] = date(message.at)
+        made["at"] = at if message.at == time else DatetimeMS(message.at // 1000)
         exact["at"] = message.at
-    if message.seq is not None:
-        made["seq"] = _number(message.seq)
     if message.texts:
-        made["texts"] = {field_name(name): text for name, text in message.texts.items()}
-    if message.position is not None:
-        made |= _located(message.position)
+        made["texts"] = {_names[name]: text for name, text in message.texts.items()}
+    if (position := message.position) is not None:
+        made["location"] = {"type": "Point", "coordinates": [position.lon, position.lat]}
+        if position.alt is not None:
+            made["altitude"] = position.alt
+        if position.accuracy is not None:
+            made["accuracy"] = position.accuracy
+    _add_rarities(made, message, device)
+    return made
+
+
+def _add_rarities(made: Document, message: Message, device: str) -> None:
+    if message.seq is not None:
+        made["seq"] = message.seq
     if message.heard_by:
         made["heard_by"] = [_present(gateway=by.gateway, rssi=by.rssi, snr=by.snr) for by in message.heard_by]
     if message.device != device:
         made["device"] = message.device
-    _add_rarities(made, message)
-    return made
-
-
-def _add_rarities(made: Document, message: Message) -> None:
     if message.flag:
         made["flag"] = message.flag
     if message.via:
@@ -109,15 +128,16 @@ def _add_rarities(made: Document, message: Message) -> None:
         made["v"] = message.v
 
 
+def _make_decimals(message: Document) -> None:
+    message["fields"] = {name: _number(value) for name, value in message["fields"].items()}
+    if "seq" in message:
+        message["seq"] = _number(message["seq"])
+
+
 def _number(value: Number) -> Number | Decimal128:
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return Decimal128(str(value))
     return value
-
-
-def _located(position: Position) -> Document:
-    point = {"type": "Point", "coordinates": [position.lon, position.lat]}
-    return _present(location=point, altitude=position.alt, accuracy=position.accuracy)
 
 
 def _present(**values: object) -> Document:

@@ -22,7 +22,7 @@ from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, AsyncMongoClient, IndexModel, ReadPreference, ReplaceOne, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from headwater.config_stack import MongoDb
@@ -44,6 +44,8 @@ _INDEXES = [
     IndexModel([("rule", ASCENDING), ("time", ASCENDING)], name="rule_time"),
     IndexModel([("expires", ASCENDING)], name="expires", expireAfterSeconds=0),
 ]
+_NOT_ENCODED = (BSONError, ArithmeticError, UnicodeError, ValueError, TypeError)
+"""What the driver raises for values that BSON has no form for."""
 _CHUNK = 1_000
 """Expired candidates deleted at once, and ids read at once."""
 
@@ -93,9 +95,7 @@ class MongoDocuments:
         """
         async with bounded(self._limit):
             ledger = await self._current()
-            rows, positions, refused = encode_new(
-                batch, ledger.positions, self._cutoff(), self._encode, never=(BSONError,)
-            )
+            rows, positions, refused = encode_new(batch, ledger.positions, self._cutoff(), self._document)
             refused |= await self._put(rows)
             if refused:
                 raise PartialWrite(refused)
@@ -159,14 +159,40 @@ class MongoDocuments:
     def _cutoff(self) -> int:
         return self._clock() - self._retention
 
+    def _document(self, candidate: Candidate) -> Document:
+        return document(candidate, self._retention)
+
     def _encode(self, candidate: Candidate) -> RawBSONDocument:
-        encoded = bson.encode(document(candidate, self._retention))
+        encoded = bson.encode(document(candidate, self._retention, large=True))
         if len(encoded) > LARGEST:
             raise ValueError(f"the document has {len(encoded)} bytes, {LARGEST} is the most")
         return RawBSONDocument(encoded)
 
-    async def _put(self, rows: Sequence[Row[RawBSONDocument]]) -> dict[int, str]:
-        """Insert; then replace, where the key was there already. Returns index in the batch → why never."""
+    async def _put(self, rows: Sequence[Row[Document]]) -> dict[int, str]:
+        """Insert; then replace, where the key was there already. Returns index in the batch → why never.
+
+        The driver encodes a batch at once, for little. Where it can't, and where the server does not take it, each
+        candidate is encoded and measured by itself: one that is too large may end the connection.
+        """
+        try:
+            return await self._insert(rows)
+        except (*_NOT_ENCODED, PyMongoError) as error:
+            encoded, refused = self._each_encoded(rows)
+            if not refused and isinstance(error, PyMongoError):
+                raise
+            return refused | await self._insert(encoded)
+
+    def _each_encoded(self, rows: Sequence[Row[Document]]) -> tuple[list[Row[RawBSONDocument]], dict[int, str]]:
+        encoded: list[Row[RawBSONDocument]] = []
+        refused: dict[int, str] = {}
+        for row in rows:
+            try:
+                encoded.append(Row(row.at, row.candidate, self._encode(row.candidate)))
+            except _NOT_ENCODED as error:
+                refused[row.at] = f"{type(error).__name__}: {error}"[:500]
+        return encoded, refused
+
+    async def _insert(self, rows: Sequence[Row[Any]]) -> dict[int, str]:
         if not rows:
             return {}
         try:
@@ -178,7 +204,7 @@ class MongoDocuments:
         reasons = {rows[index].at: reason for index, reason in refused.items()}
         return reasons | await self._replace([rows[index] for index in present])
 
-    async def _replace(self, rows: Sequence[Row[RawBSONDocument]]) -> dict[int, str]:
+    async def _replace(self, rows: Sequence[Row[Any]]) -> dict[int, str]:
         """Replace what has a lower revision. A key that has gone since then had expired."""
         higher = [row for row in rows if row.candidate.revision > 0]
         if not higher:
