@@ -24,7 +24,7 @@ class LogLines:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finaliser may say something while this thread holds it
         self._lines: deque[tuple[str, bytes]] = deque()
         self.size = 0
         """Bytes that wait."""

@@ -20,6 +20,7 @@ from headwater.config import Logging
 from headwater.errors import Unavailable
 from headwater.log_lines import Lines, LogLines
 from headwater.metrics import Metrics
+from headwater.supervise import Supervisor
 from headwater.times import now
 from storage.log_files import SERVICE, path_of, put_lines
 from storage.log_place import LogPlace, patiently
@@ -83,12 +84,9 @@ async def keeping_service_log(
     place: LogPlace, lines: LogLines, config: Logging, metrics: Metrics, part: str
 ) -> AsyncGenerator[None]:
     """Write it while the block runs, and at its end what is left, for a few seconds at most."""
-    stop = asyncio.Event()
-    task = asyncio.create_task(ServiceLog(place, lines, config, metrics, instance(part)).run(stop))
+    supervisor = Supervisor()
+    supervisor.add("service log", ServiceLog(place, lines, config, metrics, instance(part)).run)
     try:
         yield
     finally:
-        stop.set()
-        await asyncio.wait((task,), timeout=LAST_SECONDS)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await supervisor.stop(LAST_SECONDS)

@@ -125,3 +125,24 @@ def test_threads_that_say_things_at_once_lose_none():
         thread.join()
     assert len(taken) == 8000
     assert lines.dropped == 0
+
+
+def test_what_a_finaliser_says_while_a_line_is_added_is_added_too():
+    lines = LogLines(1000)
+
+    class Line(bytes):
+        said = False
+
+        def __len__(self) -> int:
+            if not self.said:
+                self.said = True
+                lines.add(b"from within\n")
+            return super().__len__()
+
+    thread = threading.Thread(target=lambda: lines.add(Line(b"outer\n")), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive(), "it waits for itself"
+    taken = lines.take(1000)
+    assert taken is not None
+    assert sorted(taken.lines) == [b"from within\n", b"outer\n"]
