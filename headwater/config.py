@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from headwater.config_models import Model, default_models
 from headwater.config_section import Section
 from headwater.config_stack import S3, Elasticsearch, Kafka, MariaDb, MongoDb, Redis
+from headwater.config_tls import Tls
 from headwater.errors import ConfigError
 from headwater.quantities import Duration, Size
 
@@ -49,6 +50,7 @@ class Http(Section):
     body_time: Duration = Field(default=30, description="How long a request may take to arrive; slower ones get 408.")
     connections: int = Field(default=10_000, ge=1, description="The most connections at once; more are closed at once.")
     metrics_key: SecretStr = Field(default=SecretStr(""), description="Who says this as a bearer token may read /metrics, and nothing else. Empty: an API key is needed.")
+    tls: Tls = Tls()
 
     _listen = field_validator("listen")(_address)
 
@@ -64,6 +66,8 @@ class Mqtt(Section):
     keep_alive: Duration = Field(default=3600, description="The longest keep alive accepted; MQTT 5 clients are told to use it.")
     write_buffer: Size = Field(default=256 * 2**10, description="How much may wait for a client that does not read, before it is closed.")
     subscriptions: int = Field(default=50, ge=1, description="The most subscriptions of a connection.")
+    websocket: bool = Field(default=True, description="Speak MQTT over WebSocket as well: at /mqtt, where HTTP listens.")
+    tls: Tls = Tls()
 
     _listen = field_validator("listen")(_address)
 

@@ -37,6 +37,7 @@ class Metrics:
         self.waiting = gauge("waiting", "Messages that wait for the log now.")
         self.append_seconds = histogram("append_seconds", "From handing a batch to the log until it is durable.", "topic")
         self.connections = gauge("connections", "Open connections.", "transport")
+        self.tls_failed = counter("tls_failed", "Connections whose TLS handshake came to nothing: handshake, certificate, gone (or out of time), full.", "transport", "reason")
         self.mqtt_closed = counter("mqtt_closed", "MQTT connections that this side ended or refused, by reason code.", "reason")
         self.mqtt_delivered = counter("mqtt_delivered", "Messages sent to MQTT subscribers.")
         self.mqtt_undelivered = counter("mqtt_undelivered", "Messages not sent to an MQTT subscriber: it was too slow, they expired or were too large for it.", "reason")

@@ -5,13 +5,13 @@ keep their order whatever is awaited elsewhere. When everything a receipt waits 
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
 from headwater.errors import Reason
 from headwater.message import Message
-from headwater.registry import Identity
+from headwater.registry import Certificate, Identity
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -35,6 +35,13 @@ class Rejection(NamedTuple):
     at: int
     reason: Reason
     detail: str
+
+
+class Origin(NamedTuple):
+    """Who opens a WebSocket. `direct`: nothing speaks of a proxy or another web site. `own`: no other site's page."""
+
+    direct: bool
+    own: bool
 
 
 class Owner(Protocol):
@@ -71,6 +78,14 @@ class Door(Protocol):
 
         MQTT: `name` = user name, `secret` = password. HTTP: `name` "" and `secret` the bearer token, which alone
         says whose it is (a device's or an API key). Neither given on loopback: `ANONYMOUS`, where that is allowed.
+        """
+        ...
+
+    def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn"]) -> Identity:
+        """Who shows this certificate; raises as `identify`. Its holder has proved that it has the key.
+
+        `by`: "registry": the registry says whose it is. "cn": it is the device that its common name names, unless the
+        registry has disabled or removed that.
         """
         ...
 

@@ -25,10 +25,12 @@ DRAIN_SECONDS = 15.0
 
 
 class Addresses(NamedTuple):
-    """Where it serves, HOST:PORT with the real ports. `mqtt` is empty where there is none."""
+    """Where it serves, HOST:PORT with the real ports. What is empty is not there."""
 
     http: str
     mqtt: str
+    https: str = ""
+    mqtts: str = ""
 
 
 @asynccontextmanager
@@ -39,8 +41,12 @@ async def front_door(
     async with LogIntake(events, config, metrics, directory.model_of) as intake, AsyncExitStack() as stack:
         endpoint = await stack.enter_async_context(open_mqtt(config, intake, directory, metrics)) if mqtt else None
         asgi = cast("ASGI3Application", app)
-        http = await stack.enter_async_context(open_http(config, asgi, intake, directory, metrics))
-        yield Addresses(http.address, "" if endpoint is None else endpoint.address)
+        speaker = endpoint.over_websocket if endpoint is not None and config.mqtt.websocket else None
+        http = await stack.enter_async_context(open_http(config, asgi, intake, directory, metrics, speaker))
+        if endpoint is None:
+            yield Addresses(http.address, "", http.tls_address)
+        else:
+            yield Addresses(http.address, endpoint.address, http.tls_address, endpoint.tls_address)
         http.stop_accepting()
         if endpoint is not None:
             endpoint.stop_accepting()

@@ -18,6 +18,8 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from headwater.registry import Certificate
+from ingest.certificates import certificate_of
 from ingest.contract import Receipt
 from ingest.http.head import Head, is_loopback
 from ingest.http.reply import Refusal
@@ -77,6 +79,7 @@ class Connection(HttpToolsProtocol):
         self._service = service
         self._peer = ""
         self._loopback = False
+        self._certificate: Certificate | None = None
         self._line: deque[Exchange | Turn] = deque()
         self._turns = 0  # how many in line are ASGI requests
         self._since = service.clock  # the latest event that a limit of time counts from
@@ -98,6 +101,7 @@ class Connection(HttpToolsProtocol):
             return
         super().connection_made(transport)
         self._service.open.inc()
+        self._certificate = certificate_of(transport)
         self._since = self._service.clock
         if self.client is not None:
             self._peer = self.client[0]  # without its port: what comes from one address is of one source
@@ -114,6 +118,13 @@ class Connection(HttpToolsProtocol):
         self._turns = 0
         self._deaf = True
         super().connection_lost(exc)
+
+    def _hand_over(self) -> None:
+        """The transport is another's from now on."""
+        self._service.open.dec()
+        self.connections.discard(self)
+        self._receiving = False
+        self._deaf = True
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """The peer sends nothing more: stay for ingest answers it waits for. True: keep the transport open."""
@@ -304,7 +315,8 @@ class Connection(HttpToolsProtocol):
         self._line.clear()
         if self._unread:
             self._lingers_until = self._service.clock + self._service.body_time
-            self.transport.write_eof()
+            if self.transport.can_write_eof():  # TLS cannot: what it has written is there when it closes
+                self.transport.write_eof()
             self.flow.resume_reading()
         else:
             self.transport.close()

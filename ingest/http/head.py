@@ -88,7 +88,7 @@ def read_head(method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes
         return None
     length = get(b"content-length")
     size = None if length is None else int(length)
-    head = Head(route, get(b"authorization", b""), size, b"connection" in values, _direct(values))
+    head = Head(route, get(b"authorization", b""), size, b"connection" in values, is_direct(values))
     try:
         _check(head, method, values, twice)
     except BadRequest as error:
@@ -152,7 +152,7 @@ def _decoder(query: str) -> str:
         return ""
 
 
-def _direct(values: dict[bytes, bytes]) -> bool:
+def is_direct(values: dict[bytes, bytes]) -> bool:
     """False for what a proxy passes on, and for what a web page of another site makes a browser on this machine send.
 
     The same rule as the API's: a name other than localhost may be one rebound to 127.0.0.1.

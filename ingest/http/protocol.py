@@ -20,6 +20,7 @@ from ingest.http.reply import BadRequest, Refusal, busy, stopping
 from ingest.http.request import inflate, payloads, too_large
 from ingest.http.service import Service
 from ingest.http.upgrade import without_upgrade
+from ingest.http.websocket import Opening, opening
 
 HEAD_SIZE = 64 * 2**10
 """The largest head in bytes, and what one read brings on top of it."""
@@ -46,6 +47,7 @@ class IngestProtocol(Connection):
         self._wire = -1  # bytes of the request but for the first read, in which others may stand; -1: not one read yet
         self._length = 0  # bytes of its body so far, kept or not
         self._offer: bytes | None = None  # it offers to upgrade: its head without that, empty if there can be none
+        self._opening: Opening | Refusal | None = None  # it offers to become a WebSocket
         self._head: Head | None = None
         self._keep = True
         self._refusal: Refusal | None = None
@@ -112,6 +114,10 @@ class IngestProtocol(Connection):
     def _decline(self, rest: memoryview) -> bytes | memoryview:
         """Read the head again without the offer; `rest` is then its body, and more."""
         head, self._offer = self._offer, None
+        asked, self._opening = self._opening, None
+        if asked is not None:
+            self._open(asked, rest)
+            return b""
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         if not head:
@@ -119,6 +125,25 @@ class IngestProtocol(Connection):
         elif not self._feed(head) and not self._deaf:
             return rest
         return b""
+
+    def _open(self, asked: Opening | Refusal, rest: memoryview) -> None:
+        """Open a WebSocket, and leave the connection to whoever speaks over it; or answer why not, and close."""
+        speaker, refusal = self._service.speaker, asked
+        if isinstance(asked, Opening):
+            refusal = stopping() if self._service.stopping else None
+            if self._line:
+                refusal = _MALFORMED  # nobody can know that it will be opened before it is
+        if isinstance(refusal, Refusal) or speaker is None or not isinstance(asked, Opening):
+            self._cut(refusal if isinstance(refusal, Refusal) else _MALFORMED)
+            return
+        line = speaker(asked.origin, tls=self.scheme == "https")
+        transport = self.transport
+        self._hand_over()
+        transport.write(asked.answer)
+        transport.set_protocol(line)
+        line.connection_made(transport)
+        if rest and not transport.is_closing():
+            line.data_received(bytes(rest))
 
     def _what_broke(self, error: httptools.HttpParserError) -> Refusal:
         cause = error.__context__
@@ -153,6 +178,8 @@ class IngestProtocol(Connection):
         method = self.parser.get_method()
         if self.parser.should_upgrade():
             version = self.parser.get_http_version()
+            if self._service.speaker is not None:
+                self._opening = opening(method, self.url, version, self.headers)
             self._offer = b"" if method == b"CONNECT" else without_upgrade(method, self.url, version, self.headers)
             return
         self._head = head = read_head(method, self.url, self.headers)
@@ -250,7 +277,7 @@ class IngestProtocol(Connection):
         """Who sends this: known from the request before, mostly. Raises `BadRequest`."""
         found_by = head.authorization, head.direct, self._service.rights
         if self._known != found_by:
-            self._identity = self._service.identify(head, loopback=self._loopback)
+            self._identity = self._service.identify(head, self._certificate, loopback=self._loopback)
             self._known = found_by
         return self._identity
 

@@ -1,8 +1,8 @@
 """The one HTTP server: ingest below ASGI, everything else through the app. Listens, ticks, and stops in order.
 
 In: configuration, ASGI app, intake and door. Out: an `HttpServer` that serves until the block ends. It runs in the loop
-that is running, installs no signal handlers, and speaks no WebSocket. It sends no CORS headers: a page of another site
-can read nothing here, and is nobody to the door, not even on loopback.
+that is running, installs no signal handlers, and opens WebSockets at /mqtt alone, where there is a speaker for them. It
+sends no CORS headers: a page of another site can read nothing here, and is nobody to the door, not even on loopback.
 
 Stopping: `stop_accepting` (ingest requests get 503, those in flight are answered), the intake drains, `close`.
 """
@@ -24,7 +24,9 @@ from headwater.metrics import Metrics
 from ingest.contract import Door, Intake
 from ingest.http.protocol import IngestProtocol
 from ingest.http.service import Service
+from ingest.http.websocket import Speaker
 from ingest.listening import listen
+from ingest.tls import TlsListener
 
 BACKLOG = 2048
 GRACE = 5.0
@@ -36,7 +38,10 @@ log = structlog.get_logger()
 
 
 class HttpServer:
-    """`address`: HOST:PORT as listened on, with the real port. `clock`: seconds that only grow."""
+    """`address`, `tls_address` ("" without TLS): HOST:PORT as listened on, with the real port.
+
+    `clock`: seconds that only grow. `speaker`: who speaks over WebSockets, if anyone.
+    """
 
     def __init__(
         self,
@@ -46,10 +51,15 @@ class HttpServer:
         door: Door,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
+        speaker: Speaker | None = None,
     ) -> None:
         self._clock = clock
         self.address = config.http.listen
-        self._service = Service(config, intake, door, metrics)
+        self._service = Service(config, intake, door, metrics, speaker)
+        self.tls_address = config.http.tls.listen
+        self._tls: TlsListener | None = None
+        if self.tls_address:
+            self._tls = TlsListener(config.http.tls, "http.tls", self._protocol, self._room, metrics, "http")
         self._config = uvicorn.Config(
             app, http=IngestProtocol, ws="none", log_config=None, access_log=False, server_header=False
         )
@@ -80,6 +90,9 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         for found in self._sockets:
             self._listeners.append(await loop.create_server(self._protocol, sock=found, backlog=BACKLOG))
+        if self._tls is not None:
+            secure, self.tls_address = listen(self.tls_address, "http.tls.listen")
+            self._tls.start(secure)
 
     def stop_accepting(self) -> None:
         """From now on ingest requests get 503. Everything else goes on."""
@@ -104,6 +117,8 @@ class HttpServer:
         self.stop_accepting()
         for listening in (*self._listeners, *self._sockets):
             listening.close()
+        if self._tls is not None:
+            self._tls.close()
         await self._end_connections()
         if self._ticker is not None:
             self._ticker.cancel()
@@ -136,6 +151,9 @@ class HttpServer:
             await asyncio.sleep(0.01)
         return True
 
+    def _room(self, arriving: int) -> bool:
+        return len(self._state.connections) + arriving < self._service.connections
+
     def _protocol(self) -> IngestProtocol:
         return IngestProtocol(self._service, self._config, self._state, self._lifespan.state)
 
@@ -153,10 +171,15 @@ class HttpServer:
 
 @asynccontextmanager
 async def open_http(
-    config: Config, app: ASGI3Application, intake: Intake, door: Door, metrics: Metrics
+    config: Config,
+    app: ASGI3Application,
+    intake: Intake,
+    door: Door,
+    metrics: Metrics,
+    speaker: Speaker | None = None,
 ) -> AsyncGenerator[HttpServer, None]:
-    """Serve on `config.http.listen` until the block ends."""
-    server = HttpServer(config, app, intake, door, metrics)
+    """Serve on `config.http.listen`, and with TLS where that is configured, until the block ends."""
+    server = HttpServer(config, app, intake, door, metrics, speaker=speaker)
     try:
         await server.start()
         yield server

@@ -1,14 +1,16 @@
 """What all connections of one server share: limits, intake, door, ready-made answers, and a clock that ticks."""
 
 import time
+from typing import Final
 
 from headwater.config import Config
 from headwater.errors import Refused, Unavailable
 from headwater.metrics import Metrics
-from headwater.registry import Identity
+from headwater.registry import Certificate, Identity
 from ingest.contract import Door, Intake
 from ingest.http.head import Head
 from ingest.http.reply import BadRequest, Replies, refused, unavailable
+from ingest.http.websocket import Speaker
 
 HEADS = 8192
 HEAD_LENGTH = 1024
@@ -23,10 +25,14 @@ class Service:
     `rights` grows whenever a credential or right changes, and now and then: identities found before that must be found
     again.
     `unfinished`: bytes of bodies that have come in part, over all connections. `heads`: what was read of heads that
-    may come again byte for byte, as a sender's mostly do.
+    may come again byte for byte, as a sender's mostly do. `speaker`: who speaks over WebSockets, if anyone.
     """
 
-    def __init__(self, config: Config, intake: Intake, door: Door, metrics: Metrics) -> None:
+    def __init__(
+        self, config: Config, intake: Intake, door: Door, metrics: Metrics, speaker: Speaker | None = None
+    ) -> None:
+        self.speaker = speaker
+        self.certified: Final = config.http.tls.identity
         self.intake = intake
         self.body_size = config.http.body_size
         self.body_time = config.http.body_time
@@ -63,12 +69,17 @@ class Service:
                 self.heads.clear()
             self.heads[text] = head
 
-    def identify(self, head: Head, *, loopback: bool) -> Identity:
-        """Who sends this; raises `BadRequest`. A header that is not a usable bearer token is never taken for nobody."""
+    def identify(self, head: Head, certificate: Certificate | None, *, loopback: bool) -> Identity:
+        """Who sends this: a token says so, else the certificate of the connection. Raises `BadRequest`.
+
+        A header that is not a usable bearer token is never taken for nobody.
+        """
         token = ""
         try:
             if head.authorization:
                 token = _token(head.authorization)
+            elif certificate is not None and self.certified != "none":
+                return self._door.identify_certificate(certificate, self.certified)
             return self._door.identify("", token, loopback=loopback and head.direct)
         except Unavailable as error:
             raise BadRequest(unavailable(str(error))) from None

@@ -96,9 +96,13 @@ class Broker:
         self._asked = False  # the intake will call back
         self._wills: list[PublishReceipt] = []
 
+    def room(self, arriving: int) -> bool:
+        """Whether one more may come, beside `arriving` that are not yet here."""
+        return not self.stopping and len(self.connections) + arriving < self.config.connections + _TOLD
+
     def opened(self, connection: Connected) -> bool:
         """Keep it; False if there are far too many. A few too many are let in to be told so."""
-        if self.stopping or len(self.connections) >= self.config.connections + _TOLD:
+        if not self.room(0):
             return False
         self.connections.add(connection)
         self._open.inc()

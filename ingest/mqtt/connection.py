@@ -9,10 +9,9 @@ import asyncio
 from enum import IntEnum
 from typing import Final, cast
 
-from headwater.errors import Refused, Unavailable
-from headwater.registry import Identity
 from ingest.mqtt import encoding, subscribing
 from ingest.mqtt.broker import Broker
+from ingest.mqtt.identifying import Certified, identify
 from ingest.mqtt.inbound import Inbound
 from ingest.mqtt.outbox import Outbox
 from ingest.mqtt.packets import (
@@ -32,7 +31,7 @@ from ingest.mqtt.packets import (
 )
 from ingest.mqtt.properties import Properties
 from ingest.mqtt.reader import Reader
-from ingest.mqtt.reasons import OF_REFUSAL, MalformedPacket, ReasonCode
+from ingest.mqtt.reasons import MalformedPacket, ReasonCode
 from ingest.mqtt.sessions import Session
 from ingest.mqtt.stream import Stream
 from ingest.mqtt.terms import ALIASES, Terms, accepted, agree, packet_limit, refused
@@ -77,12 +76,14 @@ class _Client:
 class Connection(asyncio.Protocol):
     """Made by the server for each transport. What other parts call on it: `Connected`, `Line`, `Wire`, `Expiring`."""
 
-    __slots__ = ("_broker", "_client", "_heard", "_reader", "_state", "_stream", "deadline")
+    __slots__ = ("_broker", "_certified", "_client", "_heard", "_reader", "_state", "_stream", "deadline")
 
     _stream: Stream
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, certified: Certified = "none") -> None:
+        """`certified`: whose a client certificate is, as its listener is configured."""
         self._broker = broker
+        self._certified: Certified = certified
         self._reader = Reader(packet_limit(broker.config), broker.config.payload_size, ALIASES)
         self._state = State.NEW
         self._client: _Client | None = None
@@ -163,7 +164,7 @@ class Connection(asyncio.Protocol):
         broker, stream = self._broker, self._stream
         try:
             agreed = agree(packet, broker.config, len(broker.sessions))
-            identity = self._identify(packet)
+            identity = identify(packet, self._stream, broker, self._certified)
         except MalformedPacket as error:
             self._refuse(error)
             return
@@ -179,20 +180,6 @@ class Connection(asyncio.Protocol):
         self._state = State.LIVE
         broker.deadlines.set(self, self._heard + 1.5 * agreed.keep_alive)
         stream.write(encoding.encode(accepted(agreed, packet, broker.config), agreed.version))
-
-    def _identify(self, packet: Connect) -> Identity:
-        """Who this is. Raises `MalformedPacket` with the code that the CONNACK then says."""
-        try:
-            secret = (packet.password or b"").decode()
-        except UnicodeDecodeError:
-            raise MalformedPacket(ReasonCode.BAD_USER_NAME_OR_PASSWORD, "the password is not UTF-8") from None
-        try:
-            return self._broker.door.identify(packet.username or "", secret, loopback=self._stream.loopback)
-        except Refused as error:
-            self._broker.metrics.refused.labels("mqtt", error.reason).inc()
-            raise MalformedPacket(OF_REFUSAL[error.reason], error.detail) from None
-        except Unavailable as error:
-            raise MalformedPacket(ReasonCode.SERVER_UNAVAILABLE, str(error)) from None
 
     # How it ends.
 

@@ -17,7 +17,7 @@ import structlog
 from headwater.config import Config
 from headwater.errors import Rejected
 from headwater.metrics import Metrics
-from ingest.contract import Door, Intake
+from ingest.contract import Door, Intake, Origin
 from ingest.listening import listen
 from ingest.mqtt import topics
 from ingest.mqtt.broker import Broker
@@ -25,6 +25,8 @@ from ingest.mqtt.connection import LINGER, Connection
 from ingest.mqtt.packets import Publish
 from ingest.mqtt.properties import NONE, Properties
 from ingest.mqtt.reasons import MalformedPacket, ReasonCode
+from ingest.mqtt.websocket import WebSocketLine
+from ingest.tls import TlsListener
 
 BACKLOG = 2048
 _SWEEP = 1.0
@@ -34,15 +36,25 @@ log = structlog.get_logger()
 
 
 class MqttServer:
-    """`address`: HOST:PORT as listened on, with the real port. `clock`: seconds, monotonic, above 0."""
+    """`address`, `tls_address` ("" without TLS): HOST:PORT as listened on, with the real port.
+
+    `clock`: seconds, monotonic, above 0.
+    """
 
     def __init__(
         self, config: Config, intake: Intake, door: Door, metrics: Metrics, *, listen: str, clock: Callable[[], float]
     ) -> None:
         self.address = listen
+        self._config = config
         self._broker = Broker(config, intake, door, metrics, clock)
         self._clock = clock
         self._listeners: list[asyncio.Server] = []
+        self.tls_address = config.mqtt.tls.listen
+        self._tls: TlsListener | None = None
+        if self.tls_address:
+            self._tls = TlsListener(
+                config.mqtt.tls, "mqtt.tls", self._secure_protocol, self._broker.room, metrics, "mqtt"
+            )
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._unwatch = door.watch(self._broker.revoke)
@@ -58,7 +70,15 @@ class MqttServer:
         loop = asyncio.get_running_loop()
         for bound in sockets:
             self._listeners.append(await loop.create_server(self._protocol, sock=bound, backlog=BACKLOG))
+        if self._tls is not None:
+            sockets, self.tls_address = listen(self.tls_address, "mqtt.tls.listen")
+            self._tls.start(sockets)
         self._timer = loop.call_later(_SWEEP, self._tick)
+
+    def over_websocket(self, origin: Origin, *, tls: bool) -> asyncio.Protocol:
+        """What speaks MQTT over a WebSocket that has just been opened on the HTTP port."""
+        certified = self._config.http.tls.identity if tls else "none"
+        return WebSocketLine(Connection(self._broker, certified), direct=origin.direct, own=origin.own)
 
     def publish(self, topic: str, payload: bytes, qos: int = 1, properties: Properties = NONE) -> int:
         """Send a message to everyone subscribed to `topic` now; returns how many they are.
@@ -82,6 +102,8 @@ class MqttServer:
         self._broker.stopping = True
         for listener in self._listeners:
             listener.close()
+        if self._tls is not None:
+            self._tls.close()
         for connection in list(self._broker.connections):
             connection.stop()
 
@@ -104,6 +126,9 @@ class MqttServer:
 
     def _protocol(self) -> Connection:
         return Connection(self._broker)
+
+    def _secure_protocol(self) -> Connection:
+        return Connection(self._broker, self._config.mqtt.tls.identity)
 
     async def _emptied(self) -> None:
         self._broker.when_empty.clear()

@@ -1,7 +1,7 @@
 """The transport of one connection: what is read, what is written, and that both stay bounded.
 
 In: packets to write, and word that the socket shall not be read for a while. Out: writes, as few as possible; a peer
-that does not read is found here. TCP now; TLS and WebSocket bring transports of the same kind.
+that does not read is found here. TLS and WebSocket bring transports of the same kind as TCP.
 """
 
 import asyncio
@@ -9,6 +9,8 @@ from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from typing import cast
 
+from headwater.registry import Certificate
+from ingest.certificates import certificate_of
 from ingest.mqtt.router import Router
 
 
@@ -28,11 +30,16 @@ class Stream:
         self._slow = slow
         self._outgoing: list[bytes] = []
         self._outgoing_size = 0
-        self.peer, self.loopback = _peer_of(transport)
+        self.peer, loopback = _peer_of(transport)
+        self.loopback = loopback and bool(transport.get_extra_info("direct", True))  # noqa: FBT003 - positional only
         self.blocked = False  # the peer does not read
         self.paused = False  # we do not read
         self.mute = False  # the last word is written
         transport.set_write_buffer_limits(high=limit // 4)
+
+    def certificate(self) -> Certificate | None:
+        """What the client has shown in its TLS handshake."""
+        return None if self._transport is None else certificate_of(self._transport)
 
     def lost(self) -> None:
         """There is no transport any more."""

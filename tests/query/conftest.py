@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import httpx
 import pytest
@@ -20,10 +20,11 @@ from headwater.errors import Refused
 from headwater.log import CANDIDATES, MESSAGES
 from headwater.message import Message, decode_message
 from headwater.metrics import Metrics
-from headwater.registry import ANONYMOUS, Identity
+from headwater.registry import ANONYMOUS, Certificate, Identity
 from ingest.models import Models
 from query.api import Parts, make_app
 from query.flow import Flow
+from query.flow_share import Counting
 from query.health import Health
 from query.tail import Tail
 from storage.contract import Record
@@ -53,6 +54,9 @@ class FakeDoor:
         if loopback and self.open:
             return ANONYMOUS
         raise Refused("no_credentials", "give a token")
+
+    def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn"]) -> Identity:
+        raise Refused("bad_credentials", "no such certificate")
 
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
         self.watchers.append(changed)
@@ -128,7 +132,9 @@ async def open_api(folder: Path, config: Config | None = None) -> AsyncGenerator
     tail = Tail(log, lake.ledger, size=config.query.tail_size, groups={CANDIDATES: "lake.candidates"}, grace=0.0)
     metrics = Metrics()
     workers = [WorkerState("live", MESSAGES, "live.messages", "running")]
-    flow = Flow(metrics, log, workers, WorkerState("selector", MESSAGES, "selector", "running"))
+    selector = WorkerState("selector", MESSAGES, "selector", "running")
+    counting = Counting(metrics, "up", [selector, *workers])
+    flow = Flow(log, counting)
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         live = await stack.enter_async_context(open_live(folder / "live.sqlite", log.id))
@@ -158,7 +164,7 @@ async def open_api(folder: Path, config: Config | None = None) -> AsyncGenerator
                 health=Health(probes, workers),
             )
         )
-        running = [asyncio.create_task(tail.run(stop)), asyncio.create_task(flow.run(stop))]
+        running = [asyncio.create_task(tail.run(stop)), asyncio.create_task(counting.run(stop))]
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://localhost"))
         try:

@@ -7,12 +7,12 @@ import struct
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from headwater.config import load
 from headwater.errors import Reason, Refused
 from headwater.metrics import Metrics
-from headwater.registry import ANONYMOUS, Identity
+from headwater.registry import ANONYMOUS, Certificate, Identity
 from ingest.contract import Receipt, Rejection, Source
 from ingest.http.server import HttpServer
 
@@ -113,6 +113,9 @@ class FakeDoor:
         if secret == "good":
             return DEVICE
         raise Refused("bad_credentials", "no such token")
+
+    def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn"]) -> Identity:
+        return Identity(name=certificate.cn, device=certificate.cn)
 
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
         self.watchers.append(changed)

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 import uvloop
 
+from tests.certificates import Fleet
 from tests.ingest.mqtt.kit import Endpoint, endpoint
 
 
@@ -23,3 +24,9 @@ async def here() -> AsyncGenerator[Endpoint, None]:
 def version(request: pytest.FixtureRequest) -> int:
     """Both protocol versions, one after the other."""
     return int(request.param)
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    """Certificates: made once, as that takes a while."""
+    return Fleet(tmp_path_factory.mktemp("certificates"))

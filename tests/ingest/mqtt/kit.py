@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from headwater.config import Config
 from headwater.errors import Reason, Refused, Unavailable
 from headwater.metrics import Metrics
-from headwater.registry import ANONYMOUS, Identity
+from headwater.registry import ANONYMOUS, Certificate, Identity
 from ingest.contract import Owner, Receipt, Rejection, Source
 from ingest.mqtt.broker import Broker
 from ingest.mqtt.connection import Connection
@@ -113,6 +113,7 @@ class ScriptedDoor:
     def __init__(self) -> None:
         self.known: dict[str, Identity] = {}
         self.refuse: Refused | Unavailable | None = None
+        self.shown: list[Certificate] = []
         self.watchers: list[Callable[[str], None]] = []
 
     def identify(self, name: str, secret: str, *, loopback: bool) -> Identity:
@@ -126,6 +127,14 @@ class ScriptedDoor:
         if found is None or (name and name != found.name):
             raise Refused("bad_credentials", "not known")
         return found
+
+    def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn"]) -> Identity:
+        self.shown.append(certificate)
+        if self.refuse is not None:
+            raise self.refuse
+        if by == "registry" and certificate.fingerprint not in self.known:
+            raise Refused("bad_credentials", "not known")
+        return self.known.get(certificate.fingerprint) or Identity(name=certificate.cn, device=certificate.cn)
 
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
         self.watchers.append(changed)
@@ -248,7 +257,10 @@ class Endpoint:
     async def client(self, version: int = 5) -> Client:
         """A connection that has said nothing yet."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
-        client = Client(reader, writer, version)
+        return self.keep(Client(reader, writer, version))
+
+    def keep(self, client: Client) -> Client:
+        """Close it at the end."""
         self._clients.append(client)
         return client
 
