@@ -27,7 +27,7 @@ VOLUME /data
 EXPOSE 8080 1883 9100
 # Where this process says that it lives; the compose file sets it for each service.
 ENV HEALTH_URL=http://127.0.0.1:8080/healthz
-HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=6 \
+HEALTHCHECK --interval=5s --timeout=4s --start-period=120s --retries=6 \
   CMD ["python3", "-c", "import os, urllib.request; urllib.request.urlopen(os.environ['HEALTH_URL'], timeout=3)"]
 ENTRYPOINT ["headwater"]
 CMD ["--help"]
