@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,7 @@ from headwater.log import REGISTRY, Log, NewEntry
 from headwater.registry import Device
 from storage.mysql_registry import MySqlRegistry
 from storage.outbox import drain_outbox, run_outbox, settle
-from tests.core.registry_kit import a_log, sent
+from tests.core.registry_kit import sent
 from tests.services.proxy import proxied
 from tests.services.server import Server
 from tests.storage.registry_home import MariaHome
@@ -35,12 +34,6 @@ async def one(home: MariaHome) -> AsyncGenerator[MySqlRegistry, None]:
 async def two(home: MariaHome) -> AsyncGenerator[MySqlRegistry, None]:
     async with home.open() as registry:
         yield registry
-
-
-@pytest.fixture
-async def log(tmp_path: Path) -> AsyncGenerator[Log, None]:
-    async with a_log(tmp_path) as log:
-        yield log
 
 
 class Slow:
