@@ -60,18 +60,19 @@ class LiveState(msgspec.Struct, array_like=True, gc=False):
     def add(self, message: Message) -> None:
         """Take a message in."""
         self.entries += 1
-        self.seen = max(self.seen, message.received)
-        stamp = (message.time, message.received, message.id)
+        time, received, ident = message.time, message.received, message.id
+        self.seen = max(self.seen, received)
         values: Mapping[str, Number | str] = message.fields
         if message.texts:
             values = {**values, **message.texts}
-        if stamp > (self.time, self.received, self.id):
-            self.time, self.received, self.id = stamp
+        stamp = (time, received, ident)
+        if time > self.time or stamp > (self.time, self.received, self.id):
+            self.time, self.received, self.id = time, received, ident
             self.via, self.kind, self.heard_by = message.via, message.kind, message.heard_by
             if len(self.layers) == 1 and self.layers[0].replaced(stamp, values, message.position):
                 return
         if values or message.position is not None:
-            self._merge(Layer(*stamp, values, message.position), stamp)
+            self._merge(Layer(time, received, ident, values, message.position), stamp)
 
     def _merge(self, layer: Layer, stamp: Stamp) -> None:
         for other in self.layers:

@@ -19,7 +19,7 @@ from storage.redis_script import TOKEN, Chunk
 
 DEVICES = 1_000
 """The most devices a chunk."""
-_encode = msgspec.json.encode
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(LiveState).decode
 _writer = secrets.token_hex(5)
 _numbers = count()
@@ -65,7 +65,7 @@ class Fold:
     def unknown(self, size: int) -> list[list[str]]:
         """The devices whose state is needed and not known, in pages."""
         names = {message.device for _, _, message in self._new if message is not None}
-        missing = [name for name in names if name not in self._states]
+        missing = list(names.difference(self._states))
         return [missing[start : start + size] for start in range(0, len(missing), size)]
 
     def know(self, names: Sequence[str], values: Sequence[bytes | None]) -> None:
@@ -76,33 +76,42 @@ class Fold:
     def chunks(self) -> Generator[bytes, None, None]:
         """One argument of the script a chunk. Without anything new there is one that only compares the ledger."""
         before = self._marks()
-        touched: dict[str, Position | None] = {}
+        touched: dict[str, Held] = {}
+        moved: dict[str, Position | None] = {}
+        ledger, states = self._ledger, self._states
         for field, position, message in self._new:
             if message is not None:
                 device = message.device
-                state = self._states[device].state
-                if device not in touched:
+                held = touched.get(device)
+                if held is None:
                     if len(touched) == DEVICES:
-                        yield self._chunk(before, touched)
-                        before, touched = self._marks(), {}
-                    touched[device] = state.position
-                state.add(message)
-            self._ledger[field] = position
-        yield self._chunk(before, touched)
+                        yield self._chunk(before, touched, moved)
+                        before, touched, moved = self._marks(), {}, {}
+                    held = touched[device] = states[device]
+                if message.position is not None and device not in moved:
+                    moved[device] = held.state.position
+                held.state.add(message)
+            ledger[field] = position
+        yield self._chunk(before, touched, moved)
 
     def _marks(self) -> dict[str, int | None]:
         return {field: self._ledger.get(field) for field in self._fields.values()}
 
-    def _chunk(self, before: Mapping[str, int | None], touched: Mapping[str, Position | None]) -> bytes:
+    def _chunk(
+        self, before: Mapping[str, int | None], touched: Mapping[str, Held], moved: Mapping[str, Position | None]
+    ) -> bytes:
+        """`moved`: where a device was, of those that said a position: nothing else changes it."""
         chunk = Chunk()
         token = f"{_writer}{next(_numbers):0{TOKEN - len(_writer)}x}"
         for field, position in before.items():
             chunk.advance(field, position, self._ledger[field])
-        for device, place in touched.items():
-            held = self._states[device]
-            chunk.replace(device, held.token, token, _encode(held.state).decode())
-            held.token = token
-            now = held.state.position
+        held = touched.values()
+        states = [token + _encode(one.state).decode() for one in held]
+        chunk.replace(list(touched), [one.token for one in held], states)
+        for one in held:
+            one.token = token
+        for device, place in moved.items():
+            now = touched[device].state.position
             if now is not None and now != place:
                 chunk.move(device, place, now)
         return chunk.argument()

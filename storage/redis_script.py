@@ -6,7 +6,7 @@ against rivals; it undoes nothing, so that whatever can fail is looked at before
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -76,8 +76,8 @@ class Chunk:
 
     def __init__(self) -> None:
         self._ledger: list[str] = []
-        self._names: list[str] = []
-        self._tokens: list[str] = []
+        self._names: Sequence[str] = ()
+        self._tokens: Sequence[str] = ()
         self._states: list[str] = []
         self._new: list[str] = []
         self._places: list[str] = []
@@ -89,13 +89,14 @@ class Chunk:
         """The ledger must be at `before`, and then is at `after`."""
         self._ledger += (field, "" if before is None else str(before), str(after))
 
-    def replace(self, device: str, before: str, after: str, state: str) -> None:
-        """The device's state must have the token `before` (empty: there is none), and then has `after`."""
-        self._names.append(device)
-        self._tokens.append(before)
-        self._states += (device, after + state)
-        if not before:
-            self._new += ("0", device)
+    def replace(self, devices: Sequence[str], before: Sequence[str], states: Sequence[str]) -> None:
+        """Each device's state must have the token `before` (empty: there is none), and then is its one of `states`."""
+        self._names, self._tokens = devices, before
+        self._states = [""] * (2 * len(devices))
+        self._states[::2], self._states[1::2] = devices, states
+        for device, token in zip(devices, before, strict=True):
+            if not token:
+                self._new += ("0", device)
 
     def move(self, device: str, before: Position | None, after: Position) -> None:
         """The device's newest position changed."""
