@@ -7,6 +7,7 @@ what a writer costs that leaves everything to the driver, compares nothing, keep
 
 import argparse
 import asyncio
+import gc
 import sys
 from collections.abc import Sequence
 from uuid import uuid4
@@ -67,7 +68,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", default=Redis().url)
     parser.add_argument("--messages", type=int, default=200_000)
-    parser.add_argument("--devices", type=int, nargs="+", default=[100, 10_000])
+    parser.add_argument("--devices", type=int, nargs="+", default=[1_000, 10_000])
     parser.add_argument("--batch", type=int, default=5_000)
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
@@ -75,6 +76,9 @@ def main() -> int:
     for devices in options.devices:
         config = Redis(url=options.url, prefix=f"benchmark-{uuid4().hex}", time=30)
         batches = made(options.messages, devices, options.batch)
+        gc.collect()
+        gc.freeze()  # this and the threshold as the program has them
+        gc.set_threshold(50_000, 20, 50)
         live, plain = cheapest([asyncio.run(compared(config, devices, batches)) for _ in range(options.runs)])
         live.beside(plain)
         results += (live, plain)
