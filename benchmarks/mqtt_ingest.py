@@ -23,8 +23,9 @@ from typing import Any
 import uvloop
 
 from benchmarks.measure import Result, measure, report
+from headwater.app.backends import topics
 from headwater.config import Config
-from headwater.log import MESSAGES, REJECTED, TopicSpec
+from headwater.log import Log
 from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS, Identity
 from ingest.contract import Intake, Owner, Receipt, Source
@@ -73,7 +74,7 @@ class NullIntake:
         settled, self._waiting = self._waiting, []
         owners: dict[int, Owner] = {}
         for receipt in settled:
-            receipt.waiting = 0
+            receipt.waiting -= receipt.accepted
             owners[id(receipt.owner)] = receipt.owner
         for owner in owners.values():
             owner.release()
@@ -82,25 +83,21 @@ class NullIntake:
 
 
 @asynccontextmanager
-async def intake_of(kind: str, config: Config, metrics: Metrics) -> AsyncGenerator[Intake]:
-    if kind == "null":
-        yield NullIntake()
-        return
+async def intake_of(kind: str, config: Config, metrics: Metrics) -> AsyncGenerator[tuple[Intake, Log]]:
     with tempfile.TemporaryDirectory() as folder:
-        topics = [TopicSpec(MESSAGES, 4), TopicSpec(REJECTED, 4)]
         async with (
-            open_log(Path(folder) / "log.sqlite", topics) as log,
+            open_log(Path(folder) / "log.sqlite", topics(config.log)) as log,
             LogIntake(log, config, metrics, lambda _device: "") as intake,
         ):
-            yield intake
+            yield NullIntake() if kind == "null" else intake, log
 
 
 async def serve(kind: str, *, profile: bool) -> None:
     """The endpoint, until a line comes on the standard input."""
     config, metrics = Config(), Metrics()
     async with (
-        intake_of(kind, config, metrics) as intake,
-        open_mqtt(config, intake, OpenDoor(), metrics, listen="127.0.0.1:0") as server,
+        intake_of(kind, config, metrics) as (intake, log),
+        open_mqtt(config, intake, OpenDoor(), metrics, log, listen="127.0.0.1:0") as server,
     ):
         print(server.address, flush=True)
         profiler = cProfile.Profile()

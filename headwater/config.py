@@ -65,7 +65,14 @@ class Mqtt(Section):
     connect_time: Duration = Field(default=10, description="How long after the TCP connect the CONNECT packet must be there.")
     keep_alive: Duration = Field(default=3600, description="The longest keep alive accepted; MQTT 5 clients are told to use it.")
     write_buffer: Size = Field(default=256 * 2**10, description="How much may wait for a client that does not read, before it is closed.")
-    subscriptions: int = Field(default=50, ge=1, description="The most subscriptions of a connection.")
+    subscriptions: int = Field(default=50, ge=1, description="The most subscriptions of a session.")
+    broker: bool = Field(default=False, description="The rule that grants everything: everyone who may connect publishes and subscribes to any topic, as with an ordinary broker.")
+    retained: int = Field(default=100_000, ge=0, description="The most retained messages; beyond, a message is not retained (0x97). 0: none.")
+    retained_size: Size = Field(default=64 * 2**20, description="The most bytes of them, about. Every gateway keeps them in memory.")
+    sessions: int = Field(default=100_000, ge=0, description="The most sessions that outlive their connection, of all gateways; beyond, CONNACK says 0x97. 0: none.")
+    session_expiry: Duration = Field(default=86_400, description="The longest such a session waits for its client; MQTT 5 clients are told. MQTT 3.1.1 knows no other.")
+    queued: int = Field(default=1000, ge=1, description="The most QoS 1 and 2 messages that wait for such a session; beyond, the oldest is dropped.")
+    queued_size: Size = Field(default=2**20, description="The most bytes of them, likewise.")
     websocket: bool = Field(default=True, description="Speak MQTT over WebSocket as well: at /mqtt, where HTTP listens.")
     tls: Tls = Tls()
 
@@ -95,6 +102,8 @@ class LogConfig(Section):
     partitions: int = Field(default=4, ge=1, le=1024, description="Partitions of messages, candidates and rejected. Fixed once the topics are made.")
     retention: Duration = Field(default=7 * 86_400, description="How long entries are kept.")
     retention_size: Size = Field(default=10 * 10**9, description="How many bytes of entries a topic keeps at most.")
+    routed: Duration = Field(default=86_400, description="How long MQTT messages for other gateways and for sessions without a connection are kept.")
+    routed_size: Size = Field(default=10**9, description="How many bytes of them are kept at most.")
     session: Duration = Field(default=30, description="A member of a group that takes nothing for this long loses its partitions.")
 
 

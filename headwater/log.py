@@ -17,6 +17,9 @@ CANDIDATES = "candidates"
 REJECTED = "rejected"
 REGISTRY = "registry"
 ALERTS = "alerts"
+ROUTED = "routed"
+RETAINED = "retained"
+SESSIONS = "sessions"
 
 Offset = int
 Partition = int

@@ -1,7 +1,8 @@
-"""Reads topic `registry`: from its beginning to its end, then on as changes come, for as long as the process runs.
+"""Reads a topic that every process needs all of, `registry` first of all: to its end, then on as entries come.
 
-In: the log. Out: `take(entries)` at once for what comes, maybe more than once; `caught_up(when)` whenever nothing
-that was there at `when` is missing. It never gives up: while the log is away it tries again, after jittered pauses.
+In: the log. Out: `take(entries)` at once for what comes, in the order of a partition's offsets; `caught_up(when)`
+whenever nothing that was there at `when` is missing. It never gives up: while the log is away it tries again, after
+jittered pauses.
 """
 
 import asyncio
@@ -19,7 +20,10 @@ _LONGEST_PAUSE = 2.0
 
 
 class RegistryFollower:
-    """`clock`: seconds that only grow. `check_every`: seconds between looks whether anything was missed."""
+    """`clock`: seconds that only grow. `check_every`: seconds between looks whether anything was missed.
+
+    `from_end`: what is there before the start is not read. Entries come again where a log has lost its end.
+    """
 
     def __init__(
         self,
@@ -28,12 +32,17 @@ class RegistryFollower:
         caught_up: Callable[[float], None],
         clock: Callable[[], float],
         check_every: float,
+        topic: str = REGISTRY,
+        *,
+        from_end: bool = False,
     ) -> None:
         self._log = log
         self._take = take
         self._caught_up = caught_up
         self._clock = clock
         self._check_every = check_every
+        self._topic = topic
+        self._from_end = from_end
         self._positions: dict[Partition, int] = {}
 
     @asynccontextmanager
@@ -53,28 +62,29 @@ class RegistryFollower:
         when = self._clock()
         try:
             async with asyncio.timeout(seconds):
-                for partition, (first, _) in (await self._log.ends(REGISTRY)).items():
-                    await self._read(partition, max(first, self._positions.get(partition, first)), first)
+                for partition, (first, after) in (await self._log.ends(self._topic)).items():
+                    start = self._positions.get(partition, after if self._from_end else first)
+                    await self._read(partition, max(first, start), first)
         except TimeoutError:
-            raise Unavailable(f"topic {REGISTRY} could not be read within {seconds:g} s") from None
+            raise Unavailable(f"topic {self._topic} could not be read within {seconds:g} s") from None
         self._caught_up(when)
 
     async def _read(self, partition: Partition, start: int, first: int) -> None:
         self._positions[partition] = start
         try:
-            async with aclosing(self._log.read(REGISTRY, partition, start)) as batches:
+            async with aclosing(self._log.read(self._topic, partition, start)) as batches:
                 async for entries in batches:
                     self._apply(partition, entries)
         except OffsetOutOfRange:  # the log lost its end: what is there now is read again, and does no harm
             self._positions[partition] = first
-            raise Unavailable(f"topic {REGISTRY} does not go as far as it did") from None
+            raise Unavailable(f"topic {self._topic} does not go as far as it did") from None
 
     async def _follow(self, partition: Partition) -> None:
         pause = _FIRST_PAUSE
         while True:
             try:
                 start = self._positions[partition]
-                async with aclosing(self._log.read(REGISTRY, partition, start, follow=True)) as batches:
+                async with aclosing(self._log.read(self._topic, partition, start, follow=True)) as batches:
                     async for entries in batches:
                         self._apply(partition, entries)
                         pause = _FIRST_PAUSE
@@ -91,13 +101,17 @@ class RegistryFollower:
                 await self._catch_up(max(self._check_every, 1))
             except Unavailable as error:
                 if not away:
-                    structlog.get_logger().warning("changes of the registry cannot be seen", error=str(error))
+                    structlog.get_logger().warning(f"changes of the {self._topic} cannot be seen", error=str(error))
                 away = True
             else:
                 if away:
-                    structlog.get_logger().info("changes of the registry are seen again")
+                    structlog.get_logger().info(f"changes of the {self._topic} are seen again")
                 away = False
 
     def _apply(self, partition: Partition, entries: Sequence[Entry]) -> None:
-        self._take(entries)
-        self._positions[partition] = max(self._positions[partition], entries[-1].offset + 1)
+        position = self._positions[partition]
+        if entries[0].offset < position:  # two readers are at work: the one that follows, and the one that checks
+            entries = [entry for entry in entries if entry.offset >= position]
+        if entries:
+            self._positions[partition] = entries[-1].offset + 1
+            self._take(entries)

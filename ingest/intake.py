@@ -6,7 +6,7 @@ rejections and `failed`; `release()` to their owners once a flush. Everything up
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import structlog
@@ -20,11 +20,11 @@ from headwater.metrics import Metrics
 from headwater.registry import Identity
 from headwater.times import believed
 from ingest.bounds import Bounds, check_size
-from ingest.contract import Owner, Payload, Receipt, Source
+from ingest.contract import Payload, Receipt, Source
 from ingest.decoders import Family
 from ingest.decoders.choice import NATIVE, by_payload
 from ingest.decoders.native import read
-from ingest.lanes import AppendLog, Lanes, Terms, Waiting
+from ingest.lanes import AppendLog, Lanes, Terms, Waiting, served
 from ingest.pressure import Pressure
 from ingest.recent import Recent
 from ingest.rejects import Rejects
@@ -231,7 +231,7 @@ class LogIntake:
             fate.durable.inc(count)
         for fate, count in Counter([waiting.fate for waiting in failed]).items():
             fate.failed.inc(count)
-        owners = _served((*durable, *failed))
+        owners = served((*durable, *failed))
         self._pressure.settled(len(durable) + len(failed), size)
         self._publish()
         for owner in owners:
@@ -246,17 +246,6 @@ class LogIntake:
         for transport in self._routes.transports.values():
             transport.publish()
         self._metrics.waiting.set(self._pressure.count)
-
-
-def _served(settled: Sequence[Waiting]) -> Collection[Owner]:
-    """Count these in their receipts; whose receipts wait for nothing more by that."""
-    owners: dict[int, Owner] = {}
-    for waiting in settled:
-        receipt = waiting.receipt
-        receipt.waiting -= 1
-        if not receipt.waiting:
-            owners[id(receipt.owner)] = receipt.owner
-    return owners.values()
 
 
 def _keyed(key: str) -> str:

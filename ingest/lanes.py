@@ -6,7 +6,7 @@ fails with it, so that nothing overtakes; other lanes go on.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from prometheus_client import Counter, Histogram
 from headwater import failpoints
 from headwater.errors import LogError, Unavailable
 from headwater.log import NewEntry, Offset
-from ingest.contract import Receipt
+from ingest.contract import Owner, Receipt
 
 log = structlog.get_logger()
 
@@ -42,20 +42,24 @@ class Fate(msgspec.Struct, gc=False, eq=False, frozen=True):
 
 
 class Waiting(msgspec.Struct, gc=False, eq=False):
-    """One entry that waits. `name`: what to remember once it is durable (device and id), or None."""
+    """One entry that waits. `name`: what to remember once it is durable (device and id), or None.
+
+    `value` None forgets the key. `offset`: known once it is durable, where the lane's terms ask for it.
+    """
 
     key: bytes
-    value: bytes
+    value: bytes | None
     receipt: Receipt
     fate: Fate
     name: str | None = None
+    offset: int = -1
 
 
 class Terms(msgspec.Struct, eq=False):
     """What all lanes have in common. Seconds.
 
     `remember`: takes the names of durable entries. `settle(durable, failed, size)`: called once a flush; `size` is the
-    bytes of all their values.
+    bytes of all their values. `offsets`: note them in what is durable.
     """
 
     log: AppendLog
@@ -64,6 +68,7 @@ class Terms(msgspec.Struct, eq=False):
     took: Histogram
     remember: Callable[[Iterable[str]], None]
     settle: Callable[[Sequence[Waiting], Sequence[Waiting], int], None]
+    offsets: bool = False
 
 
 class Lane:
@@ -146,6 +151,9 @@ class Lane:
         durable = len(results)
         if set(map(type, results)) != {int}:
             durable = next((at for at, result in enumerate(results) if not isinstance(result, int)), durable)
+        if self._terms.offsets:
+            for waiting, result in zip(batch[:durable], results, strict=False):
+                waiting.offset = result if isinstance(result, int) else -1
         if durable < len(entries):
             return self._failed(results[durable] if durable < len(results) else None, durable)
         if self._failing:
@@ -197,7 +205,7 @@ class Lane:
             return self._take_all()
         size = count = 0
         for waiting in self._queue[:BATCH_ENTRIES]:
-            more = len(waiting.value)
+            more = len(waiting.value or b"")
             if count and size + more > BATCH_SIZE:
                 break
             size += more
@@ -208,6 +216,17 @@ class Lane:
         if not self._queue:
             self._wake.clear()
         return batch, size
+
+
+def served(settled: Sequence[Waiting]) -> Collection[Owner]:
+    """Count these in their receipts; whose receipts wait for nothing more by that."""
+    owners: dict[int, Owner] = {}
+    for waiting in settled:
+        receipt = waiting.receipt
+        receipt.waiting -= 1
+        if not receipt.waiting:
+            owners[id(receipt.owner)] = receipt.owner
+    return owners.values()
 
 
 def _durable(append: asyncio.Task[int]) -> int:

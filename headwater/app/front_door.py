@@ -39,7 +39,9 @@ async def front_door(
 ) -> AsyncGenerator[Addresses]:
     """Open it; closed in order below the yield."""
     async with LogIntake(events, config, metrics, directory.model_of) as intake, AsyncExitStack() as stack:
-        endpoint = await stack.enter_async_context(open_mqtt(config, intake, directory, metrics)) if mqtt else None
+        endpoint = (
+            await stack.enter_async_context(open_mqtt(config, intake, directory, metrics, events)) if mqtt else None
+        )
         asgi = cast("ASGI3Application", app)
         speaker = endpoint.over_websocket if endpoint is not None and config.mqtt.websocket else None
         http = await stack.enter_async_context(open_http(config, asgi, intake, directory, metrics, speaker))

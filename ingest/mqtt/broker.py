@@ -6,22 +6,27 @@ who is connected, who hears what, when to look at it again, when the intake take
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 from headwater.config import Config
 from headwater.metrics import Metrics
 from headwater.registry import Identity
-from ingest.contract import Door, Intake, Receipt, Source
+from ingest.contract import Door, Intake, Receipt, Rejection, Source
 from ingest.mqtt.deadlines import Deadlines, Expiring
-from ingest.mqtt.packets import Publish, Will
+from ingest.mqtt.packets import RETAIN, Publish, Will
+from ingest.mqtt.plane import Plane
 from ingest.mqtt.reasons import ReasonCode
+from ingest.mqtt.rights import Rights
 from ingest.mqtt.router import Router
 from ingest.mqtt.sessions import Sessions
 from ingest.topics import source_for, unknown_source
 
 _TOLD = 100
 """Connections beyond the limit that may be there at once, to get their CONNACK with "server busy"."""
+
+UNHEARD: Final = Source("mqtt")
+"""Where a PUBLISH comes from that is no message of a device."""
 
 
 class Holding(Protocol):
@@ -74,12 +79,20 @@ class Broker:
     """One for an endpoint. `held`: bytes of PUBLISHes that all connections together hold back."""
 
     def __init__(
-        self, config: Config, intake: Intake, door: Door, metrics: Metrics, clock: Callable[[], float]
+        self,
+        config: Config,
+        intake: Intake,
+        door: Door,
+        metrics: Metrics,
+        plane: Plane,
+        clock: Callable[[], float],
     ) -> None:
         self.config = config.mqtt
         self.held_limit = config.ingest.waiting_size
         self.patience = config.ingest.append_time
         self.intake = intake
+        self.plane = plane
+        self.rights = Rights(everything=config.mqtt.broker)
         self.accept = intake.accept
         self.door = door
         self.metrics = metrics
@@ -130,29 +143,65 @@ class Broker:
         self._holding.append(connection)
         self._ask()
 
+    @property
+    def full(self) -> bool:
+        """Too much waits for the log: take nothing more."""
+        return self.intake.full or self.plane.pressure.full
+
     def _ask(self) -> None:
         if not self._asked:
             self._asked = True
-            self.intake.when_relieved(self._relieved)
+            busy = self.plane.pressure if self.plane.pressure.full else self.intake
+            busy.when_relieved(self._relieved)
 
     def _relieved(self) -> None:
         self._asked = False
         for _ in range(len(self._holding)):
-            if self.intake.full:
+            if self.full:
                 break
             self._holding.popleft().relieved()
         if self._holding:
             self._ask()
 
-    def publish_will(self, will: Will, identity: Identity, peer: str) -> None:
+    def publish_will(self, will: Will, identity: Identity, peer: str, sender: str) -> None:
         """Take the will of a client that went without a word, as a message like any other; nobody waits for it."""
         receipt = PublishReceipt(self)
         receipt.answers = []
-        publish = Publish(will.topic, will.payload, will.qos << 1, 0, will.properties)
+        publish = Publish(will.topic, will.payload, will.qos << 1 | will.retain, 0, will.properties)
         receipt.publishes = [publish] if self.router.subscriptions.count else None
         self._wills.append(receipt)
-        self.accept(identity, source_of(publish, peer), (will.payload,), receipt)
+        self.take(identity, self.source(identity, publish, peer), receipt.publishes or [publish], receipt, sender)
         self.release()
+
+    def source(self, identity: Identity, publish: Publish, peer: str) -> Source:
+        """Where a PUBLISH comes from; `UNHEARD` if it is for subscribers alone, because no decoder knows its topic."""
+        source = source_of(publish, peer)
+        unheard = not source.decoder and self.rights.may_publish(identity, publish.topic)
+        return UNHEARD if unheard else source
+
+    def take(
+        self, identity: Identity, source: Source, run: Sequence[Publish], receipt: PublishReceipt, sender: str
+    ) -> None:
+        """Hand PUBLISHes to whoever needs them before they count as taken. One that is retained comes alone."""
+        first = run[0]
+        kept = first.flags & RETAIN
+        if kept and not self._may_retain(identity, first, receipt):
+            return
+        if source is not UNHEARD and not (kept and not first.payload):
+            self.accept(identity, source, [publish.payload for publish in run], receipt)
+        if kept and not receipt.failed and not receipt.rejections and self.plane.retained.has_room(first):
+            self.plane.retain(first, sender, receipt)
+
+    def _may_retain(self, identity: Identity, publish: Publish, receipt: PublishReceipt) -> bool:
+        """Where nothing is to be retained, or forgotten, the receipt says so."""
+        if not publish.payload and not self.rights.may_publish(identity, publish.topic):
+            name = identity.name or "this sender"
+            receipt.rejections = [Rejection(0, "not_authorized", f"{name} may not publish to {publish.topic}")]
+            return False
+        if receipt.answers and not self.plane.retained.has_room(publish):
+            receipt.rejections = [Rejection(0, "too_large", "there is no room for one more retained message")]
+            return False
+        return True
 
     def release(self) -> None:
         """Wills that are durable go to whoever listens. `ingest.contract.Owner`."""

@@ -145,12 +145,12 @@ class Connection(asyncio.Protocol):
             case Pubrel():
                 client.inbound.released(packet.packet_id)
             case Subscribe():
-                most = self._broker.config.subscriptions
-                answer = subscribing.subscribe(packet, client.session, self._broker.router, most)
-                self._stream.write(encoding.encode(answer, version))
+                done = subscribing.subscribe(packet, client.session, self._broker)
+                self._stream.write(encoding.encode(done.answer, version))
+                subscribing.send_retained(done.wants, client.session, self._broker)
             case Unsubscribe():
-                done = subscribing.unsubscribe(packet, client.session, self._broker.router, version)
-                self._stream.write(encoding.encode(done, version))
+                ended = subscribing.unsubscribe(packet, client.session, self._broker.router, version)
+                self._stream.write(encoding.encode(ended, version))
             case Disconnect():
                 self._disconnect(packet, client)
             case Auth():
@@ -245,13 +245,14 @@ class Connection(asyncio.Protocol):
         if client is None or not self._broker.sessions.remove(client.session):
             return
         subscribing.unsubscribe_all(client.session, self._broker.router)
+        client.session.outbox.end()
         if will:
             self._publish_will(client)
 
     def _publish_will(self, client: _Client) -> None:
         will, client.will = client.will, None
         if will is not None:
-            self._broker.publish_will(will, client.session.identity, self._stream.peer)
+            self._broker.publish_will(will, client.session.identity, self._stream.peer, client.session.key)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  lost is lost
         self._stream.lost()

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from headwater.registry import Identity
 from ingest.contract import Source
 from ingest.mqtt import encoding
-from ingest.mqtt.broker import Broker, PublishReceipt, source_of
+from ingest.mqtt.broker import UNHEARD, Broker, PublishReceipt
 from ingest.mqtt.held import HELD, Held, fitting
 from ingest.mqtt.packets import PUBACK, PUBREC, QOS_2, RETAIN, Puback, Pubcomp, Publish, Pubrec
 from ingest.mqtt.properties import NONE, Properties
@@ -87,7 +87,7 @@ class Inbound:
         """PUBLISHes that came, in their order."""
         if self._over:
             return
-        if self._held is None and self._in_flight + len(publishes) <= self._maximum and not self._broker.intake.full:
+        if self._held is None and self._in_flight + len(publishes) <= self._maximum and not self._broker.full:
             self._accept(publishes)
             if self._pending and not self._pending[0].waiting:
                 self._acknowledge()
@@ -101,7 +101,7 @@ class Inbound:
             publishes, self._maximum - self._in_flight - (self._held.numbered if five and self._held else 0)
         )
         now, later = publishes[:count], publishes[count:]
-        if self._held is not None or self._broker.intake.full:
+        if self._held is not None or self._broker.full:
             now, later = [], (now if five else publishes)
         self._accept(now)
         if five and count < len(publishes):
@@ -131,7 +131,7 @@ class Inbound:
 
     def _hand_over(self) -> None:
         while self._held and not self._over:
-            if self._broker.intake.full:
+            if self._broker.full:
                 if not self._waiting:
                     self._waiting = True
                     self._broker.when_relieved(self)
@@ -169,24 +169,30 @@ class Inbound:
             self._accept_runs(publishes)
 
     def _accept_runs(self, publishes: list[Publish]) -> None:
-        topic, given, unnumbered = None, NONE, False
+        topic, given, unnumbered, alone = None, NONE, False, False
         run: list[Publish] = []
         answers: list[int] = []
         for publish in publishes:
             packet_id = publish.packet_id
-            if publish.topic is not topic or publish.properties is not given or (not packet_id) is not unnumbered:
+            if (
+                publish.topic is not topic
+                or publish.properties is not given
+                or (not packet_id) is not unnumbered
+                or alone
+                or publish.flags & RETAIN
+            ):
                 if run:
                     self._accept_run(run, answers)
                 run, answers = [], []
                 topic, given, unnumbered = publish.topic, publish.properties, not packet_id
+                alone = bool(publish.flags & RETAIN)
             answer = _PUBACK
-            if publish.flags & _SPECIAL:
+            if publish.flags & QOS_2:
                 if not self._takes(publish):
                     if self._over:
                         break
                     continue
-                if publish.flags & QOS_2:
-                    answer = _PUBREC
+                answer = _PUBREC
             run.append(publish)
             if packet_id:
                 answers.append(answer | packet_id)
@@ -201,19 +207,19 @@ class Inbound:
         if source is None:
             if len(self._sources) >= _SOURCES:
                 self._sources.clear()
-            source = self._sources[key] = source_of(first, self._peer)
+            source = self._sources[key] = broker.source(self._identity, first, self._peer)
         receipt = PublishReceipt(self)
         receipt.answers = answers
         receipt.publishes = run if broker.router.subscriptions.count else None
         self._pending.append(receipt)
         self._in_flight += len(answers)
-        broker.accept(self._identity, source, [publish.payload for publish in run], receipt)
+        if source is UNHEARD or first.flags & RETAIN:
+            broker.take(self._identity, source, run, receipt, self._session.key)
+        else:
+            broker.accept(self._identity, source, [publish.payload for publish in run], receipt)
 
     def _takes(self, publish: Publish) -> bool:
-        """Look at what is not everyday: RETAIN and QoS 2. False: it is answered already, or the connection is over."""
-        if publish.flags & RETAIN and self._terms.version == 5:
-            self._wire.end(ReasonCode.RETAIN_NOT_SUPPORTED, "messages are not retained")
-            return False
+        """Look at QoS 2. False: it is answered already, or the connection is over."""
         if not publish.flags & QOS_2:
             return True
         received = self._session.received

@@ -4,18 +4,23 @@ In: messages to deliver, and the client's acknowledgements. Out: PUBLISH and PUB
 Source: OASIS MQTT 5.0, sections 4.3, 4.4, 4.6 and 4.9.
 """
 
+import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
 from ingest.mqtt import encoding
-from ingest.mqtt.packets import Publish, Pubrel
+from ingest.mqtt.packets import RETAIN, Publish, Pubrel
 from ingest.mqtt.properties import NONE, Properties
 from ingest.mqtt.reasons import ReasonCode
 
 QUEUED, QUEUED_SIZE = 1000, 2**20
 """Messages, and bytes of payload, that may wait for a client that is slow to acknowledge; beyond, it is closed."""
+
+_PORTION = 500
+"""Messages that are sent to one client in a turn, where very many follow."""
 
 
 class Tally:
@@ -30,13 +35,14 @@ class Tally:
 class Outgoing:
     """One message on its way to any number of clients. `expires`: by the endpoint's clock, None for never."""
 
-    __slots__ = ("_parts", "expires", "payload", "properties", "qos", "topic")
+    __slots__ = ("_parts", "expires", "payload", "properties", "qos", "retain", "topic")
 
     def __init__(self, publish: Publish, now: float) -> None:
         """Take what a PUBLISH hands on: the topic alias, for example, is between its sender and us."""
         self.topic = publish.topic
         self.payload = publish.payload
         self.qos = publish.qos
+        self.retain = publish.flags & RETAIN
         self.properties = given = publish.properties
         self.expires: float | None = None
         if given.message_expiry_interval is not None:
@@ -47,29 +53,37 @@ class Outgoing:
             )
         self._parts: dict[tuple[int, int], tuple[bytes, bytes]] = {}
 
-    def parts(self, version: int, qos: int, identifiers: tuple[int, ...], now: float) -> tuple[bytes, bytes]:
+    def parts(self, version: int, flags: int, identifiers: tuple[int, ...], now: float) -> tuple[bytes, bytes]:
         """The packet, before and behind the packet id; made once for all clients that get the same."""
         if version == 5 and (identifiers or self.expires is not None):
             left = None if self.expires is None else max(1, round(self.expires - now))
             given = msgspec.structs.replace(
                 self.properties, subscription_identifiers=identifiers, message_expiry_interval=left
             )
-            return self._encoded(version, qos, given)
-        found = self._parts.get((version, qos))
+            return self._encoded(version, flags, given)
+        found = self._parts.get((version, flags))
         if found is None:
-            found = self._parts[version, qos] = self._encoded(version, qos, self.properties)
+            found = self._parts[version, flags] = self._encoded(version, flags, self.properties)
         return found
 
-    def _encoded(self, version: int, qos: int, properties: Properties) -> tuple[bytes, bytes]:
-        return encoding.publish_parts(Publish(self.topic, self.payload, qos << 1, 0, properties), version)
+    def _encoded(self, version: int, flags: int, properties: Properties) -> tuple[bytes, bytes]:
+        return encoding.publish_parts(Publish(self.topic, self.payload, flags, 0, properties), version)
+
+
+class Delivery(NamedTuple):
+    """A message for one client. `flags`: QoS and RETAIN, as in the packet's first byte."""
+
+    message: Outgoing
+    flags: int
+    identifiers: tuple[int, ...]
 
 
 class Outbox:
     """`send` puts a packet on its way. `blocked`: the client does not read; set by whoever sees that."""
 
     __slots__ = (
-        "_clock", "_flight", "_last_id", "_packet_limit", "_queue", "_queue_size", "_send", "_tally", "_version",
-        "_window", "blocked",
+        "_clock", "_flight", "_following", "_last_id", "_packet_limit", "_queue", "_queue_size", "_send", "_tally",
+        "_version", "_window", "blocked",
     )  # fmt: skip
 
     def __init__(
@@ -84,7 +98,8 @@ class Outbox:
         self._tally = tally
         self._last_id = 0
         self._flight: dict[int, bool] = {}  # packet id → True once a PUBREC has come
-        self._queue: deque[tuple[Outgoing, int, tuple[int, ...]]] | None = None  # made when needed: most have none
+        self._queue: deque[Delivery] | None = None  # made when needed: most have none
+        self._following: deque[Iterator[Delivery]] | None = None
         self._queue_size = 0
         self.blocked = False
 
@@ -93,20 +108,20 @@ class Outbox:
         """QoS 1 and 2 messages sent and not acknowledged to the end."""
         return len(self._flight)
 
-    def put(self, message: Outgoing, qos: int, identifiers: tuple[int, ...] = ()) -> bool:
+    def put(self, message: Outgoing, qos: int, identifiers: tuple[int, ...] = (), retain: int = 0) -> bool:
         """Deliver it, now or later. False: the queue is over its bound, and this client cannot be helped."""
         if qos == 0:
             if self.blocked:
                 self._tally.slow += 1
             else:
-                self._transmit(message, 0, identifiers)
+                self._transmit(message, retain, identifiers)
             return True
         if self._may_send() and not self._queue:
-            self._transmit(message, qos, identifiers)
+            self._transmit(message, qos << 1 | retain, identifiers)
             return True
         if self._queue is None:
             self._queue = deque()
-        self._queue.append((message, qos, identifiers))
+        self._queue.append(Delivery(message, qos << 1 | retain, identifiers))
         self._queue_size += len(message.payload)
         return len(self._queue) <= QUEUED and self._queue_size <= QUEUED_SIZE
 
@@ -127,24 +142,49 @@ class Outbox:
     def pump(self) -> None:
         """Send what waits, as far as the client takes it."""
         while self._queue and self._may_send():
-            message, qos, identifiers = self._queue.popleft()
+            message, flags, identifiers = self._queue.popleft()
             self._queue_size -= len(message.payload)
-            self._transmit(message, qos, identifiers)
+            self._transmit(message, flags, identifiers)
+        if self._following:
+            self._take_following()
+
+    def follow(self, messages: Iterator[Delivery]) -> None:
+        """Deliver these behind what waits, each taken when the client can take it: there may be very many."""
+        if self._following is None:
+            self._following = deque()
+        self._following.append(messages)
+        if len(self._following) == 1:
+            self._take_following()
+
+    def end(self) -> None:
+        """Nobody is there any more."""
+        self._queue = self._following = None
+
+    def _take_following(self) -> None:
+        for _ in range(_PORTION):
+            if not self._following or self._queue or not self._may_send():
+                return
+            found = next(self._following[0], None)
+            if found is None:
+                self._following.popleft()
+            else:
+                self._transmit(*found)
+        asyncio.get_running_loop().call_soon(self._take_following)
 
     def _may_send(self) -> bool:
         return len(self._flight) < self._window and not self.blocked
 
-    def _transmit(self, message: Outgoing, qos: int, identifiers: tuple[int, ...]) -> None:
+    def _transmit(self, message: Outgoing, flags: int, identifiers: tuple[int, ...]) -> None:
         now = self._clock()
         if message.expires is not None and message.expires <= now:
             self._tally.expired += 1
             return
-        head, tail = message.parts(self._version, qos, identifiers, now)
+        head, tail = message.parts(self._version, flags, identifiers, now)
         if len(head) + len(tail) + 2 > self._packet_limit:
             self._tally.too_large += 1
             return
         self._tally.delivered += 1
-        if qos == 0:
+        if flags <= RETAIN:
             self._send(head + tail)
             return
         packet_id = self._next_id()

@@ -3,8 +3,8 @@
 In: configuration, intake, door. Out: an `MqttServer` that serves until the block ends.
 
 Stopping: `stop_accepting` (no new connections, no new messages; clients are still acknowledged), the intake drains,
-`close` (those left are told DISCONNECT 0x8B). MQTT 3.1.1 and 5, clean sessions, QoS 0 to 2, wills. Not retained
-messages, lasting sessions and shared subscriptions: CONNACK says so to version 5.
+`close` (those left are told DISCONNECT 0x8B). MQTT 3.1.1 and 5, clean sessions, QoS 0 to 2, wills, retained messages.
+Not lasting sessions and shared subscriptions: CONNACK says so to version 5.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ import structlog
 
 from headwater.config import Config
 from headwater.errors import Rejected
+from headwater.log import Log
 from headwater.metrics import Metrics
 from ingest.contract import Door, Intake, Origin
 from ingest.listening import listen
@@ -23,6 +24,7 @@ from ingest.mqtt import topics
 from ingest.mqtt.broker import Broker
 from ingest.mqtt.connection import LINGER, Connection
 from ingest.mqtt.packets import Publish
+from ingest.mqtt.plane import Plane
 from ingest.mqtt.properties import NONE, Properties
 from ingest.mqtt.reasons import MalformedPacket, ReasonCode
 from ingest.mqtt.websocket import WebSocketLine
@@ -42,11 +44,20 @@ class MqttServer:
     """
 
     def __init__(
-        self, config: Config, intake: Intake, door: Door, metrics: Metrics, *, listen: str, clock: Callable[[], float]
+        self,
+        config: Config,
+        intake: Intake,
+        door: Door,
+        metrics: Metrics,
+        plane: Plane,
+        *,
+        listen: str,
+        clock: Callable[[], float],
     ) -> None:
         self.address = listen
         self._config = config
-        self._broker = Broker(config, intake, door, metrics, clock)
+        self._plane = plane
+        self._broker = Broker(config, intake, door, metrics, plane, clock)
         self._clock = clock
         self._listeners: list[asyncio.Server] = []
         self.tls_address = config.mqtt.tls.listen
@@ -140,6 +151,7 @@ class MqttServer:
         self._timer = asyncio.get_running_loop().call_later(_SWEEP, self._tick)
         try:
             self.sweep()
+            self._plane.tick()
         except Exception:  # whatever one connection did, the limits of all others must hold
             log.exception("the sweep over MQTT connections failed")
 
@@ -150,14 +162,17 @@ async def open_mqtt(
     intake: Intake,
     door: Door,
     metrics: Metrics,
+    log: Log,
     *,
     listen: str | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncGenerator[MqttServer, None]:
-    """Serve on `listen`, or else on `config.mqtt.listen`, until the block ends."""
-    server = MqttServer(config, intake, door, metrics, listen=listen or config.mqtt.listen, clock=clock)
-    try:
-        await server.start()
-        yield server
-    finally:
-        await server.close()
+    """Serve on `listen`, or else on `config.mqtt.listen`, until the block ends. Raises `Unavailable`."""
+    plane = Plane(log, config, metrics, clock)
+    server = MqttServer(config, intake, door, metrics, plane, listen=listen or config.mqtt.listen, clock=clock)
+    async with plane.running():
+        try:
+            await server.start()
+            yield server
+        finally:
+            await server.close()

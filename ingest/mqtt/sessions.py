@@ -13,6 +13,11 @@ from ingest.mqtt.reasons import ReasonCode
 from ingest.mqtt.subscriptions import Grant
 
 
+def key_of(identity: str, client_id: str) -> str:
+    """What names a session: neither part can have a null character."""
+    return f"{identity}\0{client_id}"
+
+
 class Line(Protocol):
     """What a session is connected by."""
 
@@ -22,11 +27,15 @@ class Line(Protocol):
 
 
 class Session:
-    """One client. `received`: packet ids of QoS 2 messages that came and were not released → True once logged."""
+    """One client. `received`: packet ids of QoS 2 messages that came and were not released → True once logged.
 
-    __slots__ = ("client_id", "filters", "identity", "line", "outbox", "received")
+    `key`: names it among all sessions: identity and client id.
+    """
+
+    __slots__ = ("client_id", "filters", "identity", "key", "line", "outbox", "received")
 
     def __init__(self, client_id: str, identity: Identity, line: Line, outbox: Outbox) -> None:
+        self.key = key_of(identity.name, client_id)
         self.client_id = client_id
         self.identity = identity
         self.line = line
@@ -38,13 +47,16 @@ class Session:
         """Send it once, by the best of the subscriptions that fit, naming all of their identifiers."""
         qos = -1
         identifiers: tuple[int, ...] = ()
+        retain = 0
         for grant in grants:
             if grant.no_local and sender is self:
                 continue
             qos = max(qos, grant.qos)
+            if grant.retain_as_published:
+                retain = message.retain
             if grant.identifier:
                 identifiers = (*identifiers, grant.identifier)
-        if qos >= 0 and not self.outbox.put(message, min(qos, message.qos), identifiers):
+        if qos >= 0 and not self.outbox.put(message, min(qos, message.qos), identifiers, retain):
             self.line.end(ReasonCode.QUOTA_EXCEEDED, "too many messages wait to be acknowledged")
 
 

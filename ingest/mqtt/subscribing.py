@@ -3,7 +3,10 @@
 In: the packet and the session it came from. Out: the SUBACK or UNSUBACK, and the subscriptions changed.
 """
 
+from typing import NamedTuple
+
 from ingest.mqtt import topics
+from ingest.mqtt.broker import Broker
 from ingest.mqtt.packets import Suback, Subscribe, Subscription, Unsuback, Unsubscribe
 from ingest.mqtt.reasons import MalformedPacket, ReasonCode
 from ingest.mqtt.router import Router
@@ -11,26 +14,50 @@ from ingest.mqtt.sessions import Session
 from ingest.mqtt.subscriptions import Grant
 
 
-def subscribe(packet: Subscribe, session: Session, router: Router, most: int) -> Suback:
-    """Grant what may be granted, `most` subscriptions in all: for each filter the QoS asked for, or why not."""
+class Subscribed(NamedTuple):
+    """The answer, and the subscriptions that retained messages are wanted for."""
+
+    answer: Suback
+    wants: list[tuple[str, Grant]]
+
+
+def subscribe(packet: Subscribe, session: Session, broker: Broker) -> Subscribed:
+    """Grant what may be granted: for each filter the QoS asked for, or why not."""
     identifiers = packet.properties.subscription_identifiers
     identifier = identifiers[0] if identifiers else 0
-    codes = tuple(_grant(item, identifier, session, router, most) for item in packet.subscriptions)
-    return Suback(packet.packet_id, codes)
+    wants: list[tuple[str, Grant]] = []
+    codes = tuple(_grant(item, identifier, session, broker, wants) for item in packet.subscriptions)
+    return Subscribed(Suback(packet.packet_id, codes), wants)
 
 
-def _grant(item: Subscription, identifier: int, session: Session, router: Router, most: int) -> ReasonCode:
+def send_retained(wants: list[tuple[str, Grant]], session: Session, broker: Broker) -> None:
+    """Once all that came before the SUBSCRIBE is in the table."""
+
+    def send() -> None:
+        for pattern, grant in wants:
+            session.outbox.follow(broker.plane.retained_for(pattern, grant, session.key))
+
+    if wants:
+        broker.plane.when_retained(send)
+
+
+def _grant(
+    item: Subscription, identifier: int, session: Session, broker: Broker, wants: list[tuple[str, Grant]]
+) -> ReasonCode:
     try:
         topics.check_filter(item.filter)
     except MalformedPacket as error:
         return error.code
-    if not topics.may_subscribe(session.identity, item.filter):
+    if not broker.rights.may_subscribe(session.identity, item.filter):
         return ReasonCode.NOT_AUTHORIZED
-    if len(session.filters) >= most and item.filter not in session.filters:
+    new = item.filter not in session.filters
+    if new and len(session.filters) >= broker.config.subscriptions:
         return ReasonCode.QUOTA_EXCEEDED
     session.filters.add(item.filter)
     grant = Grant(item.qos, item.no_local, item.retain_as_published, identifier)
-    router.subscriptions.add(item.filter, session, grant)
+    broker.router.subscriptions.add(item.filter, session, grant)
+    if item.retain_handling == 0 or (item.retain_handling == 1 and new):
+        wants.append((item.filter, grant))
     return ReasonCode(item.qos)
 
 

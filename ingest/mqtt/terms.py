@@ -64,8 +64,6 @@ def agree(connect: Connect, config: Mqtt, connected: int) -> Terms:
         )
     if not connect.client_id and connect.version == 4 and not connect.clean:
         raise MalformedPacket(ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, "a session needs a client identifier")
-    if connect.version == 5 and connect.will is not None and connect.will.retain:
-        raise MalformedPacket(ReasonCode.RETAIN_NOT_SUPPORTED, "the will cannot be retained")
     if connect.will is not None and len(connect.will.payload) > config.payload_size:
         raise MalformedPacket(ReasonCode.PACKET_TOO_LARGE, f"a payload has {config.payload_size} bytes at most")
     longest = longest_keep_alive(config)
@@ -91,7 +89,6 @@ def accepted(terms: Terms, connect: Connect, config: Mqtt) -> Connack:
             server_keep_alive=terms.keep_alive if terms.keep_alive != connect.keep_alive else None,
             receive_maximum=config.in_flight,
             topic_alias_maximum=ALIASES,
-            retain_available=0,
             maximum_packet_size=packet_limit(config),
             shared_subscription_available=0,
         )

@@ -1,9 +1,8 @@
-"""Topic names and topic filters: which are valid, and who may hear what. Source: OASIS MQTT 5.0, section 4.7.
+"""Topic names and topic filters: which are valid. Source: OASIS MQTT 5.0, section 4.7.
 
-In: names and filters as clients send them. Out: nothing, or `MalformedPacket`; True where an identity may subscribe.
+In: names and filters as clients send them. Out: nothing, or `MalformedPacket`.
 """
 
-from headwater.registry import Identity
 from ingest.mqtt.reasons import MalformedPacket, ReasonCode
 
 TOPIC_LENGTH = 1024
@@ -37,21 +36,6 @@ def check_filter(pattern: str) -> None:
             raise MalformedPacket(ReasonCode.TOPIC_FILTER_INVALID, "a wildcard stands alone in its level")
     if "#" in levels[:-1]:
         raise MalformedPacket(ReasonCode.TOPIC_FILTER_INVALID, "# stands in the last level only")
-
-
-def may_subscribe(identity: Identity, pattern: str) -> bool:
-    """A device hears `devices/{itself or a child}/…`; whoever may read or is trusted hears everything."""
-    if identity.trusted or "read" in identity.roles or "admin" in identity.roles:
-        return True
-    levels = pattern.split("/")
-    if len(levels) < 2 or levels[0] != "devices" or levels[1] in {"", "+", "#"}:
-        return False
-    device = levels[1]
-    if device == identity.device:
-        return True
-    return any(
-        device.startswith(child[:-1]) if child.endswith("*") else device == child for child in identity.speaks_for
-    )
 
 
 def _check_bounds(topic: str, code: ReasonCode) -> None:

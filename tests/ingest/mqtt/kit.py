@@ -28,6 +28,7 @@ from ingest.mqtt.packets import (
 from ingest.mqtt.properties import NONE, Properties
 from ingest.mqtt.reader import Reader
 from ingest.mqtt.server import MqttServer, open_mqtt
+from tests.ingest.mqtt.log_kit import MemoryLog
 
 TIMEOUT = 5.0
 P = TypeVar("P", bound=Packet)
@@ -53,6 +54,7 @@ class ScriptedIntake:
         self.reject: Callable[[bytes], Reason | None] = lambda _payload: None
         self.accepted: list[tuple[Identity, Source, bytes]] = []
         self.waiting: list[Receipt] = []
+        self._counts: dict[int, int] = {}
         self.relieved: list[Callable[[], None]] = []
         self.at_once = False
         self.detail = "so it was told"
@@ -84,6 +86,7 @@ class ScriptedIntake:
         if self.at_once:
             return
         receipt.waiting += len(payloads)
+        self._counts[id(receipt)] = len(payloads)
         self.waiting.append(receipt)
         if not self.slow:
             asyncio.get_running_loop().call_soon(self.settle)
@@ -97,9 +100,10 @@ class ScriptedIntake:
     def settle_these(self, some: Sequence[Receipt], *, failed: bool = False) -> None:
         owners: dict[int, Owner] = {}
         for receipt in some:
-            receipt.failed = failed or self.failing
-            receipt.waiting = 0
-            owners[id(receipt.owner)] = receipt.owner
+            receipt.failed |= failed or self.failing
+            receipt.waiting -= self._counts.pop(id(receipt))  # others may wait for something else as well
+            if not receipt.waiting:
+                owners[id(receipt.owner)] = receipt.owner
         for owner in owners.values():
             owner.release()
 
@@ -235,8 +239,17 @@ class Client:
 class Endpoint:
     """An endpoint with everything around it, and clients for it."""
 
-    def __init__(self, server: MqttServer, intake: ScriptedIntake, door: ScriptedDoor, metrics: Metrics, clock: Clock):
+    def __init__(
+        self,
+        server: MqttServer,
+        intake: ScriptedIntake,
+        door: ScriptedDoor,
+        metrics: Metrics,
+        log: MemoryLog,
+        clock: Clock,
+    ) -> None:
         self.server = server
+        self.log = log
         self.intake = intake
         self.door = door
         self.metrics = metrics
@@ -278,15 +291,17 @@ class Endpoint:
         """So many seconds later."""
         self.clock.now += seconds
         self.server.sweep()
+        self.broker.plane.tick()
 
 
 @asynccontextmanager
-async def endpoint(**mqtt: Any) -> AsyncGenerator[Endpoint, None]:
-    """An endpoint on a free port. `mqtt`: settings of that section."""
+async def endpoint(log: MemoryLog | None = None, **mqtt: Any) -> AsyncGenerator[Endpoint, None]:
+    """An endpoint on a free port. `log`: one that others have too. `mqtt`: settings of that section."""
     config = Config.model_validate({"mqtt": {"listen": "127.0.0.1:0", **mqtt}})
     intake, door, metrics, clock = ScriptedIntake(), ScriptedDoor(), Metrics(), Clock()
-    async with open_mqtt(config, intake, door, metrics, clock=clock) as server:
-        made = Endpoint(server, intake, door, metrics, clock)
+    log = log or MemoryLog()
+    async with open_mqtt(config, intake, door, metrics, log, clock=clock) as server:
+        made = Endpoint(server, intake, door, metrics, log, clock)
         try:
             yield made
         finally:

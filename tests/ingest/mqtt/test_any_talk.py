@@ -16,9 +16,11 @@ from ingest.mqtt.broker import Broker
 from ingest.mqtt.connection import Connection
 from ingest.mqtt.encoding import encode
 from ingest.mqtt.packets import Puback, Pubcomp, Publish, Pubrec, Pubrel, Subscribe, Subscription
+from ingest.mqtt.plane import Plane
 from ingest.mqtt.reader import Reader
 from tests.ingest.mqtt import packet_strategies as any_of
 from tests.ingest.mqtt.kit import Clock, ScriptedDoor, ScriptedIntake
+from tests.ingest.mqtt.log_kit import MemoryLog
 
 SMALL_IDS = st.integers(1, 4)
 
@@ -122,10 +124,10 @@ def do(what: str, intake: ScriptedIntake, broker: Broker, clock: Clock) -> None:
 async def test_nothing_breaks_and_nothing_is_left_behind(
     said: list[tuple[int, bytes, list[bytes | str]]], hang_up_first: bool
 ) -> None:
-    config = Config.model_validate({"mqtt": {"in_flight": 3}})
+    config, metrics = Config.model_validate({"mqtt": {"in_flight": 3}}), Metrics()
     intake, clock = ScriptedIntake(), Clock()
     intake.slow = True
-    broker = Broker(config, intake, ScriptedDoor(), Metrics(), clock)
+    broker = Broker(config, intake, ScriptedDoor(), metrics, Plane(MemoryLog(), config, metrics, clock), clock)
     lines: list[tuple[Connection, Pipe]] = []
     for _, connect, _ in said:
         line = Connection(broker), Pipe()

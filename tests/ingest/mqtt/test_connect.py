@@ -9,7 +9,7 @@ from ingest.mqtt.packets import Connack, Connect, Pingreq, Pingresp, Publish
 from ingest.mqtt.properties import Properties
 from ingest.mqtt.reasons import ReasonCode as R
 from ingest.mqtt.terms import ALIASES
-from tests.ingest.mqtt.kit import Endpoint, endpoint, until, will
+from tests.ingest.mqtt.kit import Endpoint, endpoint, until
 
 
 async def test_version_5_is_told_what_there_is_and_what_there_is_not(here: Endpoint) -> None:
@@ -19,7 +19,6 @@ async def test_version_5_is_told_what_there_is_and_what_there_is_not(here: Endpo
         properties=Properties(
             receive_maximum=100,
             topic_alias_maximum=ALIASES,
-            retain_available=0,
             maximum_packet_size=128 * 1024 + 16 * 1024 + 1024,
             shared_subscription_available=0,
         )
@@ -150,12 +149,6 @@ async def test_enhanced_authentication_is_not_there(here: Endpoint) -> None:
     client = await here.client(5)
     connack = await client.connect(properties=Properties(authentication_method="SCRAM"))
     assert connack.code is R.BAD_AUTHENTICATION_METHOD
-    await client.closed()
-
-
-async def test_a_will_cannot_be_retained_in_5(here: Endpoint) -> None:
-    client = await here.client(5)
-    assert (await client.connect(will=will(retain=True))).code is R.RETAIN_NOT_SUPPORTED
     await client.closed()
 
 

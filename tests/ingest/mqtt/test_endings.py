@@ -12,6 +12,7 @@ from ingest.mqtt.properties import Properties
 from ingest.mqtt.reasons import ReasonCode as R
 from ingest.mqtt.server import open_mqtt
 from tests.ingest.mqtt.kit import Client, Clock, Endpoint, ScriptedDoor, ScriptedIntake, until, will
+from tests.ingest.mqtt.log_kit import MemoryLog
 
 WILL = ("devices/d1/telemetry", b"gone")
 
@@ -238,7 +239,7 @@ async def test_a_stop_takes_nothing_more_acknowledges_what_was_taken_then_says_s
 async def test_a_stop_does_not_wait_for_ever_for_those_who_do_not_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingest.mqtt.server.LINGER", 0.05)
     intake, door, metrics = ScriptedIntake(), ScriptedDoor(), Metrics()
-    async with open_mqtt(Config(), intake, door, metrics, listen="127.0.0.1:0", clock=Clock()) as server:
+    async with open_mqtt(Config(), intake, door, metrics, MemoryLog(), listen="127.0.0.1:0", clock=Clock()) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         client = Client(reader, writer, 5)
         await client.connect()

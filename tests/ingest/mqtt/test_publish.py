@@ -259,20 +259,6 @@ async def test_qos_2_messages_never_released_are_bounded_in_3_1_1() -> None:
         await client.closed()
 
 
-async def test_a_retained_message_is_refused_in_5_and_taken_as_any_other_in_3_1_1(here: Endpoint) -> None:
-    client = await here.connected()
-    client.send(
-        Publish(TOPIC, b"1", packets.QOS_1, 1),
-        Publish(TOPIC, b"2", packets.QOS_1 | packets.RETAIN, 2),
-        Publish(TOPIC, b"3", packets.QOS_1, 3),
-    )
-    assert (await client.disconnected()).code is R.RETAIN_NOT_SUPPORTED
-    assert here.intake.payloads == [b"1"]
-    old = await here.connected("c2", 4)
-    old.send(Publish(TOPIC, b"3", packets.QOS_1 | packets.RETAIN, 3))
-    assert await old.acknowledged(1) == [3]
-
-
 async def test_the_content_type_reaches_the_intake(here: Endpoint) -> None:
     client = await here.connected()
     for number, kind in enumerate((None, "application/json", None, "text/plain"), 1):

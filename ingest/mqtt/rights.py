@@ -1,0 +1,37 @@
+"""Who may publish and subscribe to what: the one place that the endpoint asks.
+
+In: an identity, a topic name or filter. Out: yes or no. What a decoder knows is besides the intake's to judge, message
+by message: here it is whether a topic is anyone's to use at all.
+"""
+
+from headwater.registry import Identity
+from ingest.mqtt.shared import inner
+from ingest.topics import source_for
+
+
+class Rights:
+    """By default a device has its own topics and nothing else. `everything`: everyone has every topic."""
+
+    def __init__(self, *, everything: bool = False) -> None:
+        self._everything = everything
+
+    def may_publish(self, identity: Identity, topic: str) -> bool:
+        """Whether what is published there goes to subscribers although no decoder takes it as a message."""
+        if self._everything:
+            return True
+        source = source_for(topic, "")
+        return source is not None and (identity.may_send_for(source.device) if source.device else identity.trusted)
+
+    def may_subscribe(self, identity: Identity, pattern: str) -> bool:
+        """A device hears `devices/{itself or a child}/…`; whoever may read or is trusted hears everything."""
+        if self._everything or identity.trusted or "read" in identity.roles or "admin" in identity.roles:
+            return True
+        levels = inner(pattern).split("/")
+        if len(levels) < 2 or levels[0] != "devices" or levels[1] in {"", "+", "#"}:
+            return False
+        device = levels[1]
+        if device == identity.device:
+            return True
+        return any(
+            device.startswith(child[:-1]) if child.endswith("*") else device == child for child in identity.speaks_for
+        )
