@@ -25,6 +25,7 @@ from storage.elastic_query import page, question
 from storage.elastic_schema import LEDGER_MAPPING, MOST_DAYS, Names, document, moved, settings
 from storage.search_batch import DAY, Applied, Kept, first_time, inside, place_of, sensible, sift, visible
 from storage.search_words import wanted
+from storage.seen import Seen
 
 _BULK_SIZE = 8 * 2**20
 """Bytes of one bulk: the server holds them in its heap, of which it allows a tenth to all that is on its way."""
@@ -61,6 +62,7 @@ class ElasticSearch:
         self._now = now
         self._made: set[str] = set()  # the days' indexes known to be there
         self._refreshed: Mapping[int, int] | None = None  # the ledger as of the last refresh
+        self._seen = Seen("Elasticsearch")
 
     async def set_up(self) -> None:
         """Make the template and the ledger's index, where they are missing. Others may be at it too."""
@@ -71,7 +73,7 @@ class ElasticSearch:
         await self._active(self._names.ledger)
 
     async def write(self, batch: Sequence[Record]) -> None:
-        """See `Store.write`: documents first, then the ledger."""
+        """See `Store.write`: documents first, then the ledger. Raises `Stale` if what it had is gone."""
         async with self._limit():
             refused = await self._write(batch)
         if refused:
@@ -81,9 +83,12 @@ class ElasticSearch:
         if not batch:
             return {}
         keys = list({(record.topic, record.partition) for record in batch})
-        sifted = sift(batch, await self._applied(keys), self._now(), self._retention)
+        applied = await self._applied(keys)
+        self._seen.check(keys, applied)
+        sifted = sift(batch, applied, self._now(), self._retention)
         refused = {**sifted.refused, **await self._put(sifted.kept)}
         await self._put_ledger(sifted.ledger)
+        self._seen.moved(sifted.ledger)
         return refused
 
     async def _applied(self, keys: Sequence[tuple[str, int]]) -> Applied:
@@ -101,15 +106,16 @@ class ElasticSearch:
 
     async def _put(self, kept: Sequence[Kept]) -> Mapping[int, str]:
         """Write the documents; index → why, for those that never can be."""
-        for index in sorted({self._names.index(one.candidate.time) for one in kept} - self._made):
+        days = [self._names.index(one.candidate.time) for one in kept]
+        for index in sorted(set(days) - self._made):
             await self._client.call("PUT", path(index), ignore=[_EXISTS])  # all it needs to be is in the template
             self._made.add(index)
         refused: dict[int, str] = {}
         lines: list[bytes] = []
         indexes: list[int] = []
         size = 0
-        for one in kept:
-            lines += (self._action(one.candidate, self._names.index(one.candidate.time)), document(one))
+        for one, day in zip(kept, days, strict=True):
+            lines += (self._action(one.candidate, day), document(one))
             indexes.append(one.place)
             size += len(lines[-1])
             if size >= _BULK_SIZE:
@@ -178,7 +184,9 @@ class ElasticSearch:
     async def ledger(self, topic: str) -> Mapping[int, int]:
         """See `Store.ledger`. It is a handful of documents: made visible, then searched."""
         async with self._limit():
-            return await self._ledger(topic)
+            found = await self._ledger(topic)
+        self._seen.begin(topic, found)
+        return found
 
     async def _ledger(self, topic: str) -> Mapping[int, int]:
         mine = {"bool": {"filter": [{"term": {"log_id": self._log_id}}, {"term": {"topic": topic}}]}}

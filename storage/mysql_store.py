@@ -14,7 +14,7 @@ import aiomysql
 
 from headwater import times
 from headwater.config_stack import MariaDb
-from headwater.errors import PartialWrite, Unavailable
+from headwater.errors import PartialWrite, Stale, Unavailable
 from headwater.failpoints import passing
 from headwater.message import Message, encode
 from storage.contract import Period, Record
@@ -22,6 +22,7 @@ from storage.mysql_connection import Cursor, MySql, open_mysql, quoted, send_all
 from storage.mysql_partitions import drop, extend
 from storage.mysql_report_reader import MySqlReportReader
 from storage.report_rollups import LENGTHS, PLACES, Kept, Key, Part, add, digits, fold, plain, split, take, widened
+from storage.seen import Ledger, Seen
 
 # VARBINARY: names compare byte by byte, with case, accents and blanks at the end; and order as in every other store.
 _ROLLUP = """
@@ -68,20 +69,28 @@ class MySqlReports(MySqlReportReader):
     def __init__(self, mysql: MySql, log_id: str, rows: float, now: Callable[[], int]) -> None:
         super().__init__(mysql, log_id, rows, now)
         self._bound = 0  # of the highest partition, as far as we know
+        self._seen = Seen("MariaDB")
+
+    async def ledger(self, topic: str) -> Mapping[int, int]:
+        """See `Store.ledger`."""
+        found = await super().ledger(topic)
+        self._seen.begin(topic, found)
+        return found
 
     async def write(self, batch: Sequence[Record]) -> None:
-        """See `Store.write`: rows, rollups and ledger in one transaction."""
+        """See `Store.write`: rows, rollups and ledger in one transaction. Raises `Stale` if what it had is gone."""
         kept = self._kept()
         arrived = [r.body.received for r in batch if isinstance(r.body, Message) and r.body in kept]
         try:
             if arrived and max(arrived) >= self._bound:
                 self._bound = await extend(self._mysql, max(arrived), kept, self._rows)
-            refused = await self._mysql.transaction(lambda cursor: self._apply(cursor, batch, kept))
+            refused, ledger = await self._mysql.transaction(lambda cursor: self._apply(cursor, batch, kept))
         except aiomysql.IntegrityError as error:  # another log's writer put the same row a moment ago
             raise Unavailable(f"{self._mysql.where}: {error}") from error
-        except Unavailable:
+        except (Stale, Unavailable):
             self._bound = 0  # the table may be another one when the server is back
             raise
+        self._seen.moved(ledger)
         if refused:
             raise PartialWrite(refused)
 
@@ -99,8 +108,9 @@ class MySqlReports(MySqlReportReader):
         self._bound = await extend(self._mysql, 0, kept, self._rows)
         return await drop(self._mysql, kept)
 
-    async def _apply(self, cursor: Cursor, batch: Sequence[Record], kept: Kept) -> Mapping[int, str]:
+    async def _apply(self, cursor: Cursor, batch: Sequence[Record], kept: Kept) -> tuple[Mapping[int, str], Ledger]:
         applied = await self._hold(cursor, sorted({(record.topic, record.partition) for record in batch}))
+        self._seen.check(applied, applied)
         messages, refused, ledger = take(batch, applied)
         counted, rows = split(messages, await _there(cursor, messages), kept)
         await send_all(cursor, _PUT_ROWS, map(_row, rows), "")
@@ -109,7 +119,7 @@ class MySqlReports(MySqlReportReader):
             await _add(cursor, period, minutes if period == "minute" else widened(minutes, length))
         await cursor.executemany(_MOVE, [(self._log_id, *key, ledger[key]) for key in sorted(ledger)])
         passing("reports.transaction")
-        return refused
+        return refused, ledger
 
     async def _hold(self, cursor: Cursor, keys: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
         """Lock the ledger's rows, in order, made where they are missing; what they say."""
