@@ -295,9 +295,11 @@ class Endpoint:
 
 
 @asynccontextmanager
-async def endpoint(log: MemoryLog | None = None, **mqtt: Any) -> AsyncGenerator[Endpoint, None]:
-    """An endpoint on a free port. `log`: one that others have too. `mqtt`: settings of that section."""
-    config = Config.model_validate({"mqtt": {"listen": "127.0.0.1:0", **mqtt}})
+async def endpoint(
+    log: MemoryLog | None = None, *, http: dict[str, Any] | None = None, **mqtt: Any
+) -> AsyncGenerator[Endpoint, None]:
+    """An endpoint on a free port. `log`: one that others have too. `mqtt`: settings of that section, `http` of that one."""
+    config = Config.model_validate({"mqtt": {"listen": "127.0.0.1:0", **mqtt}, "http": http or {}})
     intake, door, metrics, clock = ScriptedIntake(), ScriptedDoor(), Metrics(), Clock()
     log = log or MemoryLog()
     async with open_mqtt(config, intake, door, metrics, log, clock=clock) as server:
