@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 import structlog
@@ -16,10 +16,10 @@ import structlog
 from headwater.credentials import LONGEST_SECRET, digest, same
 from headwater.errors import Refused, Rejected, Unavailable
 from headwater.ids import check_device
+from headwater.known import Known
 from headwater.log import Entry, Log
 from headwater.registry import (
     ANONYMOUS,
-    ApiKey,
     Certificate,
     Change,
     Device,
@@ -29,22 +29,14 @@ from headwater.registry import (
     decode_change,
 )
 from headwater.registry_follower import RegistryFollower
-
-Key = tuple[type[Record], str]
-
-
-class _Credential(NamedTuple):
-    """What a token's digest is compared with, and who has it. `disabled`: known, but not let in."""
-
-    digest: str
-    identity: Identity
-    disabled: bool
+from headwater.times import now
 
 
 class Directory:
     """One event loop uses it. It answers while `following` runs, and for `stale_after` seconds without the log.
 
-    `check_every`: seconds between looks whether a change was missed; `clock`: seconds that only grow.
+    `check_every`: seconds between looks whether a change was missed; `clock`: seconds that only grow; `wall`:
+    microseconds since 1970 UTC.
     """
 
     def __init__(
@@ -54,16 +46,15 @@ class Directory:
         stale_after: float = 600.0,
         check_every: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = now,
     ) -> None:
         self._anonymous = anonymous
         self._stale_after = stale_after
         self._check_every = check_every
         self._clock = clock
+        self._wall = wall
         self._fresh = float("-inf")
-        # Removed ones stay among the records: their version keeps an older entry from bringing them back.
-        self._records: dict[Key, Record] = {}
-        self._credentials: dict[Key, _Credential] = {}
-        self._by_digest: dict[str, _Credential] = {}
+        self._known = Known()
         self._watchers: dict[object, Callable[[str], None]] = {}
         self._ruled = asyncio.Event()
 
@@ -83,34 +74,46 @@ class Directory:
             return self._without_secret(name, loopback=loopback)
         self._check_age()
         given = digest(secret) if len(secret) <= LONGEST_SECRET else ""
-        found = self._named(name) if name else self._by_digest.get(given)
+        found = self._known.named(name) if name else self._known.by_digest.get(given)
         # Compared also where there is nothing to compare with, so that the time does not tell which names exist.
-        if not same(given, found.digest if found else digest("")) or found is None:
+        right = same(given, found.digest if found else digest(""))
+        before = (
+            same(given, found.previous if found else digest("")) and found is not None and self._wall() < found.until
+        )
+        if not (right or before) or found is None:
             raise Refused("bad_credentials", "no such name or token")
         if found.disabled:
             raise Refused("disabled", f"{found.identity.name!r} is disabled")
         return found.identity
 
-    def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn"]) -> Identity:
-        """See `ingest.contract.Door`. The registry knows no certificates; `by` its common name one may come in."""
-        if by == "registry":
-            raise Refused("bad_credentials", "the registry knows no such certificate")
+    def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn", "san"]) -> Identity:
+        """See `ingest.contract.Door`. A certificate that its device has lost is refused whatever `by`."""
         self._check_age()
-        name = certificate.cn
-        try:
-            check_device(name)
-        except Rejected as error:
-            raise Refused("bad_credentials", f"the certificate's common name is no device: {error.detail}") from None
-        record = self._records.get((Device, name))
-        if isinstance(record, Device) and (record.disabled or record.removed):
-            raise Refused("disabled", f"{name!r} is disabled")
-        speaks_for = record.speaks_for if isinstance(record, Device) else ()
-        return Identity(name=name, device=name, speaks_for=speaks_for)
+        name = (
+            self._known.by_fingerprint.get(certificate.fingerprint, "")
+            if by == "registry"
+            else named_by(certificate, by)
+        )
+        if not name:
+            raise Refused("bad_credentials", "the registry knows no such certificate")
+        record = self._known.device(name)
+        if record is None:
+            return Identity(name=name, device=name)
+        if record.disabled or record.removed or certificate.fingerprint in record.revoked:
+            raise Refused("disabled", f"{name!r} is disabled, or its certificate revoked")
+        held = next((one for one in record.certificates if one.fingerprint == certificate.fingerprint), None)
+        if held is not None and held.expires and held.expires <= self._wall():
+            raise Refused("bad_credentials", f"the certificate of {name!r} has expired")
+        return self._known.credentials[Device, name].identity
+
+    def blocked(self, address: str) -> bool:
+        """True if nobody may come from this IP address now."""
+        return self._known.blocks.has(address, self._wall())
 
     def model_of(self, device: str) -> str:
         """The model that the registry names for the device, or ""."""
-        record = self._records.get((Device, device))
-        return record.model if isinstance(record, Device) and not record.removed else ""
+        record = self._known.device(device)
+        return record.model if record is not None and not record.removed else ""
 
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
         """See `ingest.contract.Door`."""
@@ -138,7 +141,7 @@ class Directory:
         seen = asyncio.Event()
 
         def look(_: str) -> None:
-            if self._version(key) >= record.version:
+            if self._known.version(key) >= record.version:
                 seen.set()
 
         stop = self.watch(look)
@@ -156,9 +159,9 @@ class Directory:
         for change in changes_in(entries):
             if isinstance(change, RulesChange):
                 self._ruled.set()
-            elif change.version > self._version((type(change), change.name)):
-                self._put(change)
-                self._tell(change.name)
+            elif change.version > self._known.version((type(change), change.name)):
+                for name in self._known.put(change):
+                    self._tell(name)
 
     def caught_up(self, when: float) -> None:
         """Nothing that was on the log at `when` (by the clock) is missing."""
@@ -167,17 +170,6 @@ class Directory:
     def _check_age(self) -> None:
         if self._clock() - self._fresh > self._stale_after:
             raise Unavailable(f"no change of the registry could be seen for {self._stale_after:g} s", retry_after=10)
-
-    def _put(self, record: Record) -> None:
-        key = (type(record), record.name)
-        self._records[key] = record
-        before = self._credentials.pop(key, None)
-        if before is not None:
-            self._by_digest.pop(before.digest, None)
-        if not record.removed:
-            credential = self._credentials[key] = _credential(record)
-            if credential.digest:
-                self._by_digest[credential.digest] = credential
 
     def _tell(self, name: str) -> None:
         for changed in list(self._watchers.values()):
@@ -195,16 +187,9 @@ class Directory:
             check_device(name)
         except Rejected as error:
             raise Refused("bad_credentials", error.detail) from None
-        if (known := self._named(name)) is not None and known.disabled:
+        if (known := self._known.named(name)) is not None and known.disabled:
             raise Refused("disabled", f"{name!r} is disabled")
         return Identity(name=name, trusted=True)
-
-    def _named(self, name: str) -> _Credential | None:
-        return self._credentials.get((Device, name)) or self._credentials.get((ApiKey, name))
-
-    def _version(self, key: Key) -> int:
-        record = self._records.get(key)
-        return 0 if record is None else record.version
 
 
 def changes_in(entries: Iterable[Entry]) -> list[Change]:
@@ -220,8 +205,12 @@ def changes_in(entries: Iterable[Entry]) -> list[Change]:
     return changes
 
 
-def _credential(record: Record) -> _Credential:
-    if isinstance(record, Device):
-        identity = Identity(name=record.name, device=record.name, speaks_for=record.speaks_for)
-        return _Credential(record.token, identity, record.disabled)
-    return _Credential(record.digest, Identity(name=record.name, roles=record.roles), disabled=False)
+def named_by(certificate: Certificate, by: Literal["cn", "san"]) -> str:
+    """The device that a certificate names: its common name, or its one DNS name. Raises `Refused`."""
+    names = [name.removeprefix("DNS:") for name in certificate.sans if name.startswith("DNS:")]
+    name = certificate.cn if by == "cn" else names[0] if len(names) == 1 else ""
+    try:
+        return check_device(name)
+    except Rejected as error:
+        what = "common name" if by == "cn" else "one DNS name"
+        raise Refused("bad_credentials", f"the certificate's {what} is no device: {error.detail}") from None

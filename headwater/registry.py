@@ -1,15 +1,17 @@
-"""The registry: who may send, who may ask. The words here; the tables in `storage.sqlite_registry`.
+"""The registry: who may send, who may ask. The words here, the authority in `headwater.registry_contract`.
 
 A change is made in tables with transactions and version columns, and goes to the topic `registry` through an outbox;
 `Directory` is a process's own copy, built from that topic: a look-up costs a dict access, a revocation is seen at once.
 """
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Sequence
+from ipaddress import ip_network
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from headwater.errors import Rejected
+from headwater.grants import check_grants
 from headwater.ids import check_device
 
 Role = Literal["ingest", "read", "admin"]
@@ -27,10 +29,24 @@ class Versioned(msgspec.Struct, tag_field="kind", kw_only=True, omit_defaults=Tr
     changed: int = 0
 
 
+class HeldCertificate(msgspec.Struct, omit_defaults=True, frozen=True):
+    """A certificate that a device has: SHA-256 of its DER form, hex; its serial number, hex; its end, microseconds UTC.
+
+    A device may have several: so it is renewed without a gap.
+    """
+
+    fingerprint: str
+    serial: str = ""
+    expires: int = 0
+
+
 class Device(Versioned, tag="device", omit_defaults=True, frozen=True):
     """A device that may send. `token` is the SHA-256 (hex) of its token, never the token.
 
-    `speaks_for`: names of children (or `prefix*`) it may send for.
+    `previous`: of the token before, which is good until `previous_until` (microseconds UTC). `certificates`: those that
+    it may show; `revoked`: fingerprints that it may show no more, whoever signed them. `speaks_for`: names of children
+    (or `prefix*`) it may send for; `speaks_for_groups`: all devices in these groups. `attributes` (name, value) and
+    `asset`: what people want to know of it.
     """
 
     name: str
@@ -38,6 +54,56 @@ class Device(Versioned, tag="device", omit_defaults=True, frozen=True):
     model: str = ""
     speaks_for: tuple[str, ...] = ()
     disabled: bool = False
+    groups: tuple[str, ...] = ()
+    speaks_for_groups: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    asset: str = ""
+    certificates: tuple[HeldCertificate, ...] = ()
+    revoked: tuple[str, ...] = ()
+    previous: str = ""
+    previous_until: int = 0
+
+
+class Group(Versioned, tag="group", omit_defaults=True, frozen=True):
+    """What the devices in it may do beyond their own topics: filters (`headwater.grants`), and the quota they have."""
+
+    name: str
+    publish: tuple[str, ...] = ()
+    subscribe: tuple[str, ...] = ()
+    quota: str = ""
+
+
+class Claim(Versioned, tag="claim", omit_defaults=True, frozen=True):
+    """A code by which devices that nobody has added yet add themselves: `uses` more times, until `expires`.
+
+    `digest`: SHA-256 (hex) of the code. `names`: which names they may take, `*` at the end for any ending. The rest is
+    what they get. `expires`: microseconds UTC.
+    """
+
+    name: str
+    digest: str
+    names: str = "*"
+    uses: int = 1
+    expires: int = 0
+    model: str = ""
+    groups: tuple[str, ...] = ()
+
+
+class Block(Versioned, tag="block", omit_defaults=True, frozen=True):
+    """Who is refused: `name` is an IP address or network, `192.0.2.0/24`. `until`: microseconds UTC, 0 for ever."""
+
+    name: str
+    reason: str = ""
+    until: int = 0
+
+
+class Members:
+    """Who is in a group now: it changes under whoever holds it."""
+
+    __slots__ = ("names",)
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
 
 
 class ApiKey(Versioned, tag="key", omit_defaults=True, frozen=True):
@@ -49,13 +115,20 @@ class ApiKey(Versioned, tag="key", omit_defaults=True, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who is at the door. `device` is empty for API keys; `trusted` (loopback, anonymous) may do everything."""
+    """Who is at the door. `device` is empty for API keys; `trusted` (loopback, anonymous) may do everything.
+
+    `publish`, `subscribe`: topic filters granted beyond the topics of its own and of those it speaks for.
+    """
 
     name: str
     device: str = ""
     roles: tuple[Role, ...] = ()
     speaks_for: tuple[str, ...] = ()
     trusted: bool = False
+    members: tuple[Members, ...] = ()
+    publish: tuple[str, ...] = ()
+    subscribe: tuple[str, ...] = ()
+    quota: str = ""
 
     def may(self, role: Role) -> bool:
         """True if this identity has the role, by itself or through `admin`."""
@@ -65,7 +138,11 @@ class Identity(msgspec.Struct, frozen=True):
         """True if this identity may send messages of that device."""
         if self.trusted or device == self.device or "ingest" in self.roles or "admin" in self.roles:
             return True
-        return any(
+        return self.speaks_for_child(device)
+
+    def speaks_for_child(self, device: str) -> bool:
+        """True if that device is one of those it speaks for, by name or group."""
+        return any(device in group.names for group in self.members) or any(
             device.startswith(child[:-1]) if child.endswith("*") else device == child for child in self.speaks_for
         )
 
@@ -95,7 +172,7 @@ class RulesChange(msgspec.Struct, tag_field="kind", tag="rules", frozen=True):
     rules: msgspec.Raw
 
 
-Record = Device | ApiKey
+Record = Device | ApiKey | Group | Claim | Block
 """What the registry keeps, by kind and name."""
 
 Change = Record | RulesChange
@@ -108,6 +185,8 @@ encode_change = msgspec.json.Encoder().encode
 decode_change = msgspec.json.Decoder(Change).decode
 decode_record = msgspec.json.Decoder(Record).decode
 
+R = TypeVar("R", bound=Record)
+
 
 def kind_of(record: Record | type[Record]) -> str:
     """`device`, `key`, …: the tag of its type."""
@@ -117,72 +196,6 @@ def kind_of(record: Record | type[Record]) -> str:
 def key_of(change: Change) -> bytes:
     """The entry's key: what compaction keeps the newest of."""
     return b"rules" if isinstance(change, RulesChange) else f"{kind_of(change)}:{change.name}".encode()
-
-
-class AuditEntry(msgspec.Struct, omit_defaults=True, frozen=True):
-    """One change ever made. `number` grows; `changes`: field → what it was and is, secrets left out.
-
-    `action`: add, change, disable, enable, rotate, remove, restore. `before` 0: there was nothing.
-    """
-
-    number: int
-    time: int
-    actor: str
-    kind: str
-    name: str
-    action: str
-    before: int
-    after: int
-    changes: dict[str, tuple[object, object]] = {}
-
-
-class Registry(Protocol):
-    """The authority. Every method commits before it returns; the outbox brings the change to the topic `registry`.
-
-    `actor` is who asked for it, for the audit trail. What changes nothing gets no new version.
-    """
-
-    async def put_device(
-        self, device: Device, expected_version: int | None = None, *, actor: str = "headwater"
-    ) -> Device:
-        """Create or replace; returns it with its new version. Raises `Stale` if the version is another by now.
-
-        `expected_version` 0: there must be none (a removed one counts as none); None: whatever there is. Also raises
-        `Stale` if an API key has the name: both stand in `via`, where they must not be taken for each other.
-        """
-        ...
-
-    async def device(self, name: str) -> Device | None:
-        """None also for one that was removed."""
-        ...
-
-    async def devices(self, after: str = "", limit: int = 1000) -> Sequence[Device]:
-        """By name, those after `after`, without the removed ones."""
-        ...
-
-    async def put_key(self, key: ApiKey, expected_version: int | None = None, *, actor: str = "headwater") -> ApiKey:
-        """As `put_device`."""
-        ...
-
-    async def key(self, name: str) -> ApiKey | None:
-        """None also for one that was removed."""
-        ...
-
-    async def keys(self) -> Sequence[ApiKey]:
-        """By name, without the removed ones."""
-        ...
-
-    async def publish_rules(self, rules: bytes, *, actor: str = "headwater") -> int:
-        """Make these selection rules (JSON) the current ones; returns their version (the same if equal)."""
-        ...
-
-    async def audit(self, before: int | None = None, limit: int = 1000) -> Sequence[AuditEntry]:
-        """The newest changes first; those numbered below `before`."""
-        ...
-
-    def audit_trail(self) -> AsyncGenerator[AuditEntry, None]:
-        """Every change ever made, oldest first."""
-        ...
 
 
 def check_name(name: str) -> str:
@@ -198,3 +211,37 @@ def check_speaks_for(children: Sequence[str]) -> tuple[str, ...]:
         if child != "*":
             check_device(child.removesuffix("*"))
     return tuple(sorted(set(children)))
+
+
+def checked(record: R) -> R:
+    """The record in its one form; raises `Rejected` where it makes no sense."""
+    match record:
+        case Device():
+            check_name(record.name)
+            for group in (*record.groups, *record.speaks_for_groups):
+                check_name(group)
+            return msgspec.structs.replace(
+                record,
+                speaks_for=check_speaks_for(record.speaks_for),
+                groups=tuple(sorted(set(record.groups))),
+                speaks_for_groups=tuple(sorted(set(record.speaks_for_groups))),
+                attributes=tuple(sorted(dict(record.attributes).items())),
+            )
+        case Group():
+            check_name(record.name)
+            return msgspec.structs.replace(
+                record, publish=check_grants(record.publish), subscribe=check_grants(record.subscribe)
+            )
+        case Block():
+            try:
+                return msgspec.structs.replace(record, name=str(ip_network(record.name)))
+            except ValueError:
+                raise Rejected("bad_value", f"{record.name[:80]!r} is no IP address or network") from None
+        case Claim():
+            check_name(record.name)
+            if record.names != "*":
+                check_device(record.names.removesuffix("*"))
+            return msgspec.structs.replace(record, groups=tuple(sorted(set(record.groups))))
+        case ApiKey():
+            check_name(record.name)
+            return record

@@ -13,7 +13,8 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Resp
 from headwater.credentials import digest, new_token
 from headwater.directory import Directory
 from headwater.errors import Rejected, Stale
-from headwater.registry import ApiKey, Device, Identity, Registry, check_name, check_speaks_for
+from headwater.registry import ApiKey, Device, Identity, check_name, check_speaks_for
+from headwater.registry_contract import Registry
 from query.auth import require
 from query.problems import RESPONSES
 from query.registry_models import (

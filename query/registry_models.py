@@ -7,7 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from headwater.registry import ApiKey, AuditEntry, Device, Role
+from headwater.registry import ApiKey, Device, Role
+from headwater.registry_contract import AuditEntry
 from headwater.times import rfc3339
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.:@=-]{0,127}$"

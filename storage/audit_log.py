@@ -16,7 +16,7 @@ import msgspec
 from headwater.errors import Unavailable
 from headwater.failpoints import passing
 from headwater.metrics import Metrics
-from headwater.registry import AuditEntry
+from headwater.registry_contract import AuditEntry
 from storage.log_files import AUDIT, ENDING, LogFiles, day_of, path_of, put_lines, read_lines
 from storage.log_place import LogPlace, patiently
 

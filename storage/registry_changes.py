@@ -12,15 +12,18 @@ import msgspec
 from headwater.errors import Stale
 from headwater.registry import (
     ApiKey,
-    AuditEntry,
+    Block,
     Change,
+    Claim,
     Device,
+    Group,
     Record,
     RulesChange,
     encode_change,
     key_of,
     kind_of,
 )
+from headwater.registry_contract import AuditEntry
 from storage.registry_tables import (
     Steps,
     current_rules,
@@ -36,7 +39,7 @@ R = TypeVar("R", bound=Record)
 
 _SENDERS: Mapping[type[Device | ApiKey], str] = {Device: "a device", ApiKey: "an API key"}
 """Both stand in `via`: a name is one or the other."""
-_UNTOLD = {"name", "token", "digest", "removed", "version", "changed"}
+_UNTOLD = {"name", "token", "digest", "previous", "previous_until", "removed", "version", "changed"}
 """Fields that the audit trail does not spell out: secrets, and what its other columns say."""
 
 
@@ -178,5 +181,7 @@ def _secret(record: Record) -> str:
     match record:
         case Device():
             return record.token
-        case ApiKey():
+        case ApiKey() | Claim():
             return record.digest
+        case Group() | Block():
+            return ""

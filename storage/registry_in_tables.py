@@ -13,15 +13,8 @@ from typing import TypeVar
 import msgspec
 
 from headwater.errors import Rejected
-from headwater.registry import (
-    ApiKey,
-    AuditEntry,
-    Change,
-    Device,
-    RulesChange,
-    check_name,
-    check_speaks_for,
-)
+from headwater.registry import ApiKey, Change, Device, R, RulesChange, checked
+from headwater.registry_contract import AuditEntry
 from storage import registry_changes as changes
 from storage import registry_tables as tables
 from storage.registry_tables import Outgoing, Steps
@@ -59,34 +52,42 @@ class TablesRegistry(ABC):
         self, device: Device, expected_version: int | None = None, *, actor: str = "headwater"
     ) -> Device:
         """See `headwater.registry.Registry`. Raises `Rejected` for a name that no device can have."""
-        check_name(device.name)
-        wanted = msgspec.structs.replace(device, speaks_for=check_speaks_for(device.speaks_for))
-        time = self._clock()
-        return await self._change(lambda: changes.put(wanted, expected_version, actor, time))
+        return await self.put(device, expected_version, actor=actor)
 
     async def device(self, name: str) -> Device | None:
         """See `headwater.registry.Registry`."""
-        found = await self._read(lambda: tables.record_row(Device, name))
-        return None if found is None or found.removed else found
+        return await self.find(Device, name)
 
     async def devices(self, after: str = "", limit: int = _PAGE) -> Sequence[Device]:
         """See `headwater.registry.Registry`."""
-        return await self._read(lambda: tables.records_page(Device, after, limit))
+        return await self.page(Device, after, limit)
 
     async def put_key(self, key: ApiKey, expected_version: int | None = None, *, actor: str = "headwater") -> ApiKey:
         """See `headwater.registry.Registry`."""
-        check_name(key.name)
-        time = self._clock()
-        return await self._change(lambda: changes.put(key, expected_version, actor, time))
+        return await self.put(key, expected_version, actor=actor)
 
     async def key(self, name: str) -> ApiKey | None:
         """See `headwater.registry.Registry`."""
-        found = await self._read(lambda: tables.record_row(ApiKey, name))
-        return None if found is None or found.removed else found
+        return await self.find(ApiKey, name)
 
     async def keys(self) -> Sequence[ApiKey]:
         """See `headwater.registry.Registry`."""
-        return await self._read(lambda: tables.records_page(ApiKey, "", _LAST))
+        return await self.page(ApiKey, limit=_LAST)
+
+    async def put(self, record: R, expected_version: int | None = None, *, actor: str = "headwater") -> R:
+        """See `headwater.registry.Registry`."""
+        wanted = checked(record)
+        time = self._clock()
+        return await self._change(lambda: changes.put(wanted, expected_version, actor, time))
+
+    async def find(self, kind: type[R], name: str) -> R | None:
+        """See `headwater.registry.Registry`."""
+        found = await self._read(lambda: tables.record_row(kind, name))
+        return None if found is None or found.removed else found
+
+    async def page(self, kind: type[R], after: str = "", limit: int = _PAGE) -> Sequence[R]:
+        """See `headwater.registry.Registry`."""
+        return await self._read(lambda: tables.records_page(kind, after, limit))
 
     async def publish_rules(self, rules: bytes, *, actor: str = "headwater") -> int:
         """See `headwater.registry.Registry`. Raises `Rejected("bad_json")`."""

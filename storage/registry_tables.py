@@ -11,15 +11,8 @@ from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 import msgspec
 
-from headwater.registry import (
-    AuditEntry,
-    Change,
-    Record,
-    RulesChange,
-    decode_record,
-    encode_change,
-    kind_of,
-)
+from headwater.registry import Change, Record, RulesChange, decode_record, encode_change, kind_of
+from headwater.registry_contract import AuditEntry
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (

@@ -7,12 +7,8 @@ import pytest
 
 from headwater.credentials import digest
 from headwater.errors import Rejected, Stale
-from headwater.registry import (
-    ApiKey,
-    Device,
-    Registry,
-    RulesChange,
-)
+from headwater.registry import ApiKey, Device, RulesChange
+from headwater.registry_contract import Registry
 from storage.registry_in_tables import TablesRegistry
 from tests.storage.registry.kit import RULES, audited
 from tests.storage.registry_home import Home
