@@ -15,9 +15,12 @@ from storage.audit_log import AuditLog
 from storage.log_files import AUDIT, LogFiles
 from storage.log_place import LogPlace, log_place
 from storage.registry_in_tables import TablesRegistry
+from storage.s3_objects import S3Objects
+from tests.services.proxy import proxied
 from tests.services.server import Server
 from tests.storage.log_kit import Failing, bucket, contents, local, paths
 from tests.storage.registry_home import FileHome, Home, MariaHome
+from tests.storage.s3_kit import at_port, s3_of
 
 
 @pytest.fixture(params=["folder and file", "bucket and MariaDB"])
@@ -120,6 +123,34 @@ async def test_a_write_that_fails_or_is_not_answered_is_tried_again(tmp_path: Pa
         async with asyncio.timeout(10):
             await running
     assert names(files) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("mode", ["refuse", "hang"])
+async def test_a_bucket_that_is_away_and_back_has_what_was_changed_meanwhile(
+    minio_server: Server, tmp_path: Path, mode: str
+):
+    config = s3_of(minio_server)
+    async with (
+        FileHome(tmp_path).open() as registry,
+        proxied(minio_server.port) as proxy,
+        log_place(S3Objects(at_port(config, proxy.port, 1))) as place,
+    ):
+        stop = asyncio.Event()
+        running = asyncio.create_task(a_log(place, registry).run(0.05, stop))
+        await change(registry, "a")
+        async with asyncio.timeout(30):
+            while names(S3Objects(config)) != ["a"]:
+                await asyncio.sleep(0.05)
+            await (proxy.refuse() if mode == "refuse" else proxy.hang())
+            await change(registry, "b", "c")
+            await asyncio.sleep(1.5)  # for at least one try
+            assert names(S3Objects(config)) == ["a"]
+            await proxy.serve()
+            while len(names(S3Objects(config))) < 3:
+                await asyncio.sleep(0.05)
+            stop.set()
+            await running
+    assert names(S3Objects(config)) == ["a", "b", "c"]
 
 
 async def test_a_registry_put_back_from_a_copy_loses_nothing_of_what_was_logged_and_doubles_nothing(tmp_path: Path):
