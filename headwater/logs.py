@@ -21,6 +21,8 @@ from headwater.times import now, rfc3339
 _SECRET = re.compile(r"password|passwd|secret|token|credential|authorization|cookie|access_key", re.IGNORECASE)
 _IN_URL = re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
 _MASKED = "***"
+_EACH_TRY = ("aiokafka", "elastic_transport")
+"""Libraries that say each try to reach a server; who uses them says it once."""
 
 Event = MutableMapping[str, Any]
 
@@ -49,7 +51,8 @@ def configure(config: Logging) -> LogLines:
     others = max(level, logging.WARNING)
     logging.basicConfig(stream=sys.stderr, level=others, format="%(levelname)s %(name)s %(message)s")
     if level > logging.DEBUG:
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says each try; who uses it says it once
+        for name in _EACH_TRY:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     if config.keep:
         logging.getLogger().addHandler(_OthersKept(lines))
     return lines

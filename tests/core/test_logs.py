@@ -22,7 +22,8 @@ def put_back() -> Generator[None]:
     yield
     structlog.reset_defaults()
     root.handlers[:] = before
-    logging.getLogger("aiokafka").setLevel(logging.NOTSET)
+    for name in ("aiokafka", "elastic_transport"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def said(lines: LogLines) -> list[dict[str, Any]]:
@@ -57,12 +58,13 @@ def test_what_libraries_say_is_kept_from_warning_up():
 
 
 @pytest.mark.usefixtures("put_back")
-def test_each_try_to_reach_kafka_is_no_line_but_where_it_is_asked_for():
-    library = logging.getLogger("aiokafka.consumer.fetcher")
+@pytest.mark.parametrize("name", ["aiokafka", "elastic_transport"])
+def test_each_try_to_reach_a_server_is_no_line_but_where_it_is_asked_for(name: str):
+    library = logging.getLogger(f"{name}.part")
     lines = logs.configure(Logging())
     library.error("Failed fetch messages from 1")
     assert said(lines) == []
-    logging.getLogger("aiokafka").setLevel(logging.NOTSET)
+    logging.getLogger(name).setLevel(logging.NOTSET)
     lines = logs.configure(Logging(level="debug"))
     library.error("Failed fetch messages from 1")
     assert [event["event"] for event in said(lines)] == ["Failed fetch messages from 1"]
