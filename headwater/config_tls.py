@@ -20,7 +20,7 @@ class Tls(Section):
     key: str = Field(default="", description="File with its private key (PEM, not encrypted).")
     client_ca: str = Field(default="", description="File with the CAs whose client certificates are believed (PEM).")
     client: Literal["none", "optional", "required"] = Field(default="none", description="Whether clients show a certificate. One that is shown must be signed by `client_ca`.")
-    identity: Literal["registry", "cn", "none"] = Field(default="registry", description="Whose a client's certificate is: the registry says so; its common name is the device; or nobody's: a token is needed as well.")
+    identity: Literal["registry", "cn", "san", "none"] = Field(default="registry", description="Whose a client's certificate is: the registry says so; its common name, or its one DNS name, is the device; or nobody's: a token is needed as well.")
     minimum: Literal["TLSv1.2", "TLSv1.3"] = Field(default="TLSv1.2", description="The oldest TLS version that is spoken.")
     handshake_time: Duration = Field(default=10, description="How long a TLS handshake may take.")
 

@@ -81,11 +81,11 @@ class Door(Protocol):
         """
         ...
 
-    def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn"]) -> Identity:
+    def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn", "san"]) -> Identity:
         """Who shows this certificate; raises as `identify`. Its holder has proved that it has the key.
 
-        `by`: "registry": the registry says whose it is. "cn": it is the device that its common name names, unless the
-        registry has disabled or removed that.
+        `by`: "registry": the registry says whose it is. "cn", "san": it is the device that its common name, or its one
+        DNS name, is, unless the registry has disabled or removed that.
         """
         ...
 

@@ -13,7 +13,7 @@ from ingest.mqtt.packets import Connect
 from ingest.mqtt.reasons import OF_REFUSAL, MalformedPacket, ReasonCode
 from ingest.mqtt.stream import Stream
 
-Certified = Literal["registry", "cn", "none"]
+Certified = Literal["registry", "cn", "san", "none"]
 """Whose a client certificate is; "none": nobody's, it has opened the line and no more."""
 
 
