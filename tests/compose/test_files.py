@@ -36,6 +36,14 @@ def test_every_image_is_pinned_and_every_service_has_a_memory_limit() -> None:
         assert service["mem_limit"], name
 
 
+def test_every_credential_that_is_read_is_made_at_the_first_start() -> None:
+    texts = [(ROOT / name).read_text("utf-8") for name in ("docker-compose.yml", "deploy/prometheus.yml")]
+    read = set(re.findall(r"/run/secrets/(\w+)", "".join(texts)))
+    loop = re.search(r"^for name in (.+); do$", (ROOT / "deploy/credentials.sh").read_text("utf-8"), re.MULTILINE)
+    assert loop is not None
+    assert read == set(loop[1].split())
+
+
 def test_the_dashboard_shows_only_metrics_that_exist() -> None:
     documented = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs/metrics.md").read_text("utf-8"), re.MULTILINE))
     board = json.loads((ROOT / "deploy/grafana/dashboards/headwater.json").read_text("utf-8"))
