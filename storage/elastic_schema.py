@@ -67,10 +67,17 @@ class Names:
     def __init__(self, prefix: str) -> None:
         self.alias = f"{prefix}-candidates"
         self.ledger = f"{prefix}-ledger"
+        self._days: dict[int, str] = {}
 
     def index(self, time: int) -> str:
         """The index of the day of `time`."""
-        return f"{self.alias}-{(_EPOCH + timedelta(days=time // DAY)):%Y.%m.%d}"
+        day = time // DAY
+        name = self._days.get(day)
+        if name is None:
+            if len(self._days) >= MOST_DAYS:
+                self._days.clear()
+            name = self._days[day] = f"{self.alias}-{(_EPOCH + timedelta(days=day)):%Y.%m.%d}"
+        return name
 
     def end(self, index: str) -> int | None:
         """When the index's day ends; None if it is not one of ours."""
