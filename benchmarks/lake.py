@@ -214,7 +214,8 @@ def main() -> int:
     options = parser.parse_args()
     everything = made(options.messages, options.devices)
     gc.collect()
-    gc.freeze()  # what the benchmark itself holds is not the program's to look through
+    gc.freeze()  # this and the threshold as the program has them
+    gc.set_threshold(50_000, 20, 50)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         kept = asyncio.run(run(Path(folder), everything, options.batch))
     gc.unfreeze()

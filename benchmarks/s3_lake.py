@@ -91,7 +91,8 @@ def main() -> int:
     config = config.model_copy(update={"prefix": f"{config.prefix}/benchmark-{uuid4().hex}"})
     everything = made(options.messages, options.devices)
     gc.collect()
-    gc.freeze()  # what the benchmark itself holds is not the program's to look through
+    gc.freeze()  # this and the threshold as the program has them
+    gc.set_threshold(50_000, 20, 50)
     with tempfile.TemporaryDirectory() as cache:
         kept = asyncio.run(run(config, Path(cache), everything, options.batch))
     gc.unfreeze()
