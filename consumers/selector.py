@@ -72,6 +72,8 @@ class Selector:
         self._backoff = Backoff(workers.retry_first, workers.retry_most)
         self._membership = Membership(log, self.state, self, self._backoff)
         self._lag = Lag(log, MESSAGES, GROUP, metrics)
+        self.state.positions = self._lag.positions
+        self._working = metrics.busy.labels(GROUP)
         self._owned: dict[int, OwnedPartition] = {}
         self._busy = asyncio.Lock()  # held while states and what is emitted of them are apart
 
@@ -112,8 +114,10 @@ class Selector:
             entries = await unless_stopped(stop, subscription.batch(*self._bounds))
             self._membership.well()
             if entries:
+                began = time.perf_counter()
                 async with self._busy:
                     await self._select(subscription, entries, stop)
+                self._working.inc(time.perf_counter() - began)
             await self._checkpoint(subscription, everything=False)
             await self._tick()
         await self._checkpoint(subscription, everything=True)

@@ -10,6 +10,7 @@ dropped from a hand unsettled until it is taken again.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
+from time import perf_counter
 
 import structlog
 
@@ -71,6 +72,8 @@ class Writer:
         quarantine = Quarantine(log, store.name, clock)
         self._delivery = Delivery(store, topic, quarantine, self._membership, config, metrics)
         self._lag = Lag(log, topic, self.state.group, metrics)
+        self.state.positions = self._lag.positions
+        self._busy = metrics.busy.labels(self.state.group)
         self._offered = metrics.offered.labels(store.name, topic)
         self._skipped = metrics.skipped.labels(store.name, topic)
         self._batch_records = metrics.batch_records.labels(store.name)
@@ -92,9 +95,11 @@ class Writer:
 
     async def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         """Start behind what the store has applied; see `headwater.log.Hooks`."""
-        ledger = await self._delivery.ledger()
         ends = await self._log.ends(self._topic)
         commits = await self._log.committed(self.state.group, self._topic)
+        for number in (at.partition for at in partitions):  # the lag, until the store says what it has
+            self._lag.positions[number] = max(ends[number].first, commits.get(number, 0))
+        ledger = await self._delivery.ledger()
         starts: dict[TopicPartition, int] = {}
         for at in partitions:
             number = at.partition
@@ -182,7 +187,7 @@ class Writer:
         `filling`: these are not from the log, and nothing is to be committed.
         """
         self._hand = hand = Hand(entries)
-        settled = False
+        settled, began = False, perf_counter()
         try:
             await hand.decode(self._delivery.applied, self._committed)
             self._count(hand)
@@ -192,6 +197,7 @@ class Writer:
         finally:
             hand.let_go()
             self._hand = None
+            self._busy.inc(perf_counter() - began)
             self._owed += hand.open + hand.dropped
             self.state.waiting = self._owed
         if settled and not filling:

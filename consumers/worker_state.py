@@ -13,6 +13,7 @@ class WorkerState(msgspec.Struct):
     """One worker's. `since`: when `state` began (microseconds UTC). `waiting`: records taken and not yet settled.
 
     `reason`: why it rests or stopped, for a person; `error`: the latest error, also after it has passed.
+    `positions`: of the partitions that it has, the next offset that is not done.
     """
 
     name: str
@@ -23,6 +24,7 @@ class WorkerState(msgspec.Struct):
     error: str = ""
     since: int = msgspec.field(default_factory=now)
     waiting: int = 0
+    positions: dict[int, int] = {}
 
     @property
     def failed(self) -> bool:

@@ -168,6 +168,8 @@ class Workers(Section):
     write_time: Duration = Field(default=60, description="How long a store's write may take before it counts as unavailable.")
     retry_first: Duration = Field(default=0.1, description="The first pause after a store was unavailable; doubled each time, with jitter …")
     retry_most: Duration = Field(default=30, description="… up to this.")
+    catch_up: Duration = Field(default=60, description="The metric `consumers_wanted` asks for as many as work a lag off in this time.")
+    scale_down_after: Duration = Field(default=300, description="It asks for fewer only when fewer were enough for this long.")
     refused_share: float = Field(default=0.9, gt=0, le=1, description="If a store refuses more than this share of a batch of 100 or more, its worker stops and says so.")
 
 

@@ -1,39 +1,23 @@
 """The flow as numbers: how many messages came, what became of them, how fast, and what waits where.
 
-In: the metrics that the parts count in, workers' states, the log's ends. Out: one object for the page and `/flow`.
-received = accepted + rejected + duplicate + failed, once nothing is waiting.
+In: what this process and the others of the installation have counted, the log's ends and commits. Out: one object for
+the page and `/flow`. received = accepted + rejected + duplicate + failed, once nothing is waiting.
 """
 
-import asyncio
-import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from consumers.worker_state import WorkerState
-from headwater.errors import Unavailable
-from headwater.log import CANDIDATES, Log, Partition
-from headwater.metrics import Metrics
+from headwater.log import ReadableLog
+from query.flow_share import SELECTOR, Counting, Share, WorkerShare, summed
+from query.lags import Group, Lags, Looked
+from query.others import Others
 
-Ledger = Callable[[str], Awaitable[Mapping[Partition, int]]]
-"""Topic → partition → highest position applied: `Store.ledger`."""
-
-_EVERY = 1.0
-_OVER = 5
-"""Rates are means over so many looks, `_EVERY` seconds apart."""
-
-_COUNTS = {
-    "received": "received_total",
-    "accepted": "accepted_total",
-    "rejected": "rejected_total",
-    "duplicate": "duplicate_total",
-    "failed": "failed_total",
-    "refused": "refused_total",
-    "selected": "selected_total",
-}
+_IN_ALL = ("received", "accepted", "rejected", "duplicate", "failed", "refused", "selected")
+_RATES = ("received", "accepted", "rejected", "duplicate", "selected")
+_NOBODY = "no consumer does this work"
+_FRESH = 1.0
 
 
 class StoreFlow(BaseModel):
@@ -54,13 +38,17 @@ class SelectorFlow(BaseModel):
 
     taken: int = Field(description="Messages it has looked at.")
     duplicate: int = Field(description="Messages it recognised as repeated.")
-    waiting: int = Field(description="Entries of the log that it has yet to take; known to about two seconds.")
+    waiting: int = Field(description="Entries of the log that it has yet to take; known to about a second.")
     state: str = Field(examples=["running"])
     reason: str
 
 
 class FlowAnswer(BaseModel):
-    """Since the program was started: received = accepted + rejected + duplicate + failed, once nothing is waiting."""
+    """Since the program was started: received = accepted + rejected + duplicate + failed, once nothing is waiting.
+
+    Where there are several processes: counted by those that run since each was started, and by those that ended while
+    this one looked.
+    """
 
     received: int = Field(description="Messages that came in at the front door.")
     accepted: int = Field(description="Messages that are durably on the log.")
@@ -75,125 +63,86 @@ class FlowAnswer(BaseModel):
     selected_by_rule: dict[str, int]
     selector: SelectorFlow | None
     stores: dict[str, StoreFlow] = Field(description="By group: store and topic.")
+    processes: dict[str, int] = Field(description="Processes that run, by what they are.", examples=[{"gateway": 2}])
     rates: dict[str, float] = Field(description="received, accepted, rejected, duplicate, selected: a second.")
 
 
 class Flow:
-    """Give `run` to a supervisor: it looks once a second, so that there are rates.
+    """`own`: this process's counting, which must be running. `others`: the other processes, if there are any.
 
-    `workers`: the writers' states; `selector`: the selector's. `ledgers`: store → its ledger, where that is cheap to
-    ask; without it, what waits is known from commits, a second late. `clock`: seconds that only grow.
+    `groups`: those that should be at work somewhere; without it, those that this process works for.
     """
 
     def __init__(
-        self,
-        metrics: Metrics,
-        log: Log,
-        workers: Sequence[WorkerState],
-        selector: WorkerState | None = None,
-        ledgers: Mapping[str, Ledger] | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        self, log: ReadableLog, own: Counting, others: Others | None = None, groups: Sequence[Group] = ()
     ) -> None:
-        self._metrics = metrics
-        self._log = log
-        self._workers = workers
-        self._selector = selector
-        self._ledgers = ledgers or {}
-        self._clock = clock
-        self._looks: deque[tuple[float, Mapping[str, float]]] = deque(maxlen=_OVER + 1)
+        self._own = own
+        self._others = others
+        self._groups = groups
+        self._lags = Lags(log, fresh=0.0 if others is None else _FRESH)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Look until `stop` is set."""
-        while not stop.is_set():
-            self.look()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _EVERY)
+    def now(self) -> Share:
+        """What the processes that run say, as one."""
+        return summed([self._own.share(), *(self._others.running() if self._others is not None else ())])
 
-    def look(self) -> None:
-        """Remember the counters as they are now."""
-        self._looks.append((self._clock(), self._speeding(_Samples(self._metrics))))
+    def groups(self, now: Share) -> Sequence[Group]:
+        """All groups that should be at work, or are."""
+        known = {group.name for group in self._groups}
+        more = [Group(name, one.store, one.topic) for name, one in now.workers.items() if name not in known]
+        return [*self._groups, *more]
+
+    async def lags(self, now: Share) -> Looked:
+        """How far each group is behind. Raises `Unavailable`."""
+        return await self._lags.look(self.groups(now), now.workers)
 
     async def answer(self) -> dict[str, Any]:
-        """A `FlowAnswer`. Raises `Unavailable`."""
-        samples = _Samples(self._metrics)
-        rates = self._rates(self._speeding(samples))
-        counts: dict[str, Any] = {name: samples.total(metric) for name, metric in _COUNTS.items()}
-        return counts | {
-            "rejected_by_reason": samples.by("rejected_total", "reason"),
-            "waiting": samples.total("waiting"),
-            "connections": samples.by("connections", "transport"),
-            "selected_by_rule": samples.by("selected_total", "rule"),
-            "selector": None if self._selector is None else self._of_selector(self._selector, samples),
-            "stores": {one.group: await self._of_store(one, samples, rates) for one in self._workers},
-            "rates": {name: rates.get(name, 0.0) for name in _COUNTS if name not in {"failed", "refused"}},
+        """A `FlowAnswer`. Where the log is away, what waits is what waited when it was seen last."""
+        now = self.now()
+        in_all = now if self._others is None else summed([now, self._others.ended()])
+        groups = self.groups(now)
+        looked = await self._lags.latest(groups, now.workers)
+        stores: dict[str, Any] = {}
+        selector: dict[str, Any] | None = None
+        for group in groups:
+            one = in_all.workers.get(group.name) or WorkerShare(group.store, group.topic)
+            lag = looked.lags.get(group.name)
+            waiting = one.waiting if lag is None else sum(lag.values())
+            if group.name == SELECTOR:
+                selector = _of_selector(one, in_all, waiting)
+            else:
+                stores[group.name] = _of_store(one, waiting)
+        return {name: in_all.counts.get(name, 0) for name in _IN_ALL} | {
+            "rejected_by_reason": in_all.rejected_by_reason,
+            "waiting": now.waiting,
+            "connections": now.connections,
+            "selected_by_rule": in_all.selected_by_rule,
+            "selector": selector,
+            "stores": stores,
+            "processes": now.kinds,
+            "rates": {name: now.rates.get(name, 0.0) for name in _RATES},
         }
 
-    def _speeding(self, samples: "_Samples") -> Mapping[str, float]:
-        speeds: dict[str, float] = {name: samples.total(metric) for name, metric in _COUNTS.items()}
-        for one in self._workers:
-            speeds[one.group] = samples.total("store_written_total", store=one.name, topic=one.topic)
-        return speeds
 
-    def _rates(self, now: Mapping[str, float]) -> Mapping[str, float]:
-        if not self._looks:
-            return {}
-        at, before = self._looks[0]
-        passed = self._clock() - at
-        if passed < _EVERY / 2:
-            return {}
-        return {name: round((value - before.get(name, 0)) / passed, 2) for name, value in now.items()}
-
-    def _of_selector(self, state: WorkerState, samples: "_Samples") -> dict[str, Any]:
-        return {
-            "taken": samples.total("selector_taken_total"),
-            "duplicate": samples.total("selector_duplicate_total"),
-            "waiting": samples.total("lag", group=state.group),
-            "state": state.state,
-            "reason": state.reason,
-        }
-
-    async def _of_store(self, state: WorkerState, samples: "_Samples", rates: Mapping[str, float]) -> dict[str, Any]:
-        return {
-            "store": state.name,
-            "topic": state.topic,
-            "written": samples.total("store_written_total", store=state.name, topic=state.topic),
-            "quarantined": samples.total("store_quarantined_total", store=state.name, topic=state.topic),
-            "waiting": await self._waiting(state),
-            "state": state.state,
-            "reason": state.reason,
-            "rate": rates.get(state.group, 0.0),
-        }
-
-    async def _waiting(self, state: WorkerState) -> int:
-        """Exact when all is written, and never less than what is waiting."""
-        try:
-            ends = await self._log.ends(state.topic)
-            done = dict(await self._log.committed(state.group, state.topic))
-            if state.name in self._ledgers and state.topic != CANDIDATES:  # whose ledger does not count offsets
-                for number, applied in (await self._ledgers[state.name](state.topic)).items():
-                    done[number] = max(done.get(number, 0), applied + 1)
-        except Unavailable:
-            return state.waiting
-        return sum(max(0, end.next - max(end.first, done.get(number, 0))) for number, end in ends.items())
+def _of_selector(one: WorkerShare, in_all: Share, waiting: int) -> dict[str, Any]:
+    return {
+        "taken": in_all.counts.get("taken", 0),
+        "duplicate": in_all.counts.get("repeated", 0),
+        "waiting": waiting,
+        **_state(one),
+    }
 
 
-class _Samples:
-    """All metrics, collected once."""
+def _of_store(one: WorkerShare, waiting: int) -> dict[str, Any]:
+    return {
+        "store": one.store,
+        "topic": one.topic,
+        "written": one.written,
+        "quarantined": one.quarantined,
+        "waiting": waiting,
+        **_state(one),
+        "rate": one.rate,
+    }
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._found: dict[str, list[tuple[Mapping[str, str], float]]] = {}
-        for family in metrics.registry.collect():
-            for sample in family.samples:
-                name = sample.name.removeprefix("headwater_")
-                self._found.setdefault(name, []).append((sample.labels, sample.value))
 
-    def total(self, name: str, **labels: str) -> int:
-        """The sum over all label sets that contain these."""
-        return round(sum(value for its, value in self._found.get(name, ()) if labels.items() <= its.items()))
-
-    def by(self, name: str, label: str) -> dict[str, int]:
-        """The sum for each value of a label."""
-        sums: dict[str, int] = {}
-        for its, value in self._found.get(name, ()):
-            sums[its[label]] = sums.get(its[label], 0) + round(value)
-        return sums
+def _state(one: WorkerShare) -> dict[str, str]:
+    return {"state": one.state, "reason": one.reason} if one.members else {"state": "stopped", "reason": _NOBODY}

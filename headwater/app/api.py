@@ -20,7 +20,9 @@ from headwater.app.backends import (
 )
 from headwater.app.front_door import Addresses, front_door
 from headwater.app.logs_kept import keeping_logs, maintain_logs
+from headwater.app.roles import groups
 from headwater.app.rules import follow_models, publish_rules
+from headwater.app.telling import telling
 from headwater.app.upkeep import well
 from headwater.config import Config
 from headwater.directory import Directory
@@ -32,7 +34,9 @@ from ingest.models import Models
 from query.api import Parts, make_app
 from query.flow import Flow
 from query.health import Health, Probe
+from query.others import Others
 from query.registry_api import registry_routes
+from query.scaling import Scaling
 from query.tail import Tail
 from storage.audit_log import AuditLog
 from storage.outbox import drain_outbox, run_outbox, settle
@@ -48,7 +52,7 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
     """
     metrics = Metrics()
     supervisor = Supervisor()
-    keepers = Supervisor()  # of the stores: one that is away leaves the rest of the API ready
+    keepers = Supervisor()  # of what may be away: the rest of the API is ready all the same
     async with AsyncExitStack() as stack:
         logs = await stack.enter_async_context(keeping_logs(config, lines, metrics, "api"))
         events = await patiently(stack, partial(open_events, config))
@@ -68,7 +72,9 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
             return await lake.store.ledger(topic)
 
         tail = Tail(events, in_lake, size=config.query.tail_size, groups={CANDIDATES: f"lake.{CANDIDATES}"})
-        flow = Flow(metrics, events, [])
+        counting = await stack.enter_async_context(telling(events, metrics, "api"))
+        others = Others(events, counting.process)
+        flow = Flow(events, counting, others, groups())
         stores = {"live": live, "documents": documents, "search": search, "reports": reports, "lake": lake}
         probes: dict[str, Probe] = {"log": events.ping, "tasks": partial(well, supervisor)}
         app = make_app(
@@ -97,7 +103,8 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
             supervisor.add("log files", partial(maintain_logs, logs, config.logging.retention))
             supervisor.add("rules", partial(follow_models, directory, registry, config))
             supervisor.add("tail", tail.run)
-            supervisor.add("flow", flow.run)
+            keepers.add("other processes", others.run)
+            keepers.add("scaling", Scaling(flow, config.workers, metrics).run)
             async with front_door(config, app, events, directory, metrics, mqtt=False) as addresses:
                 yield addresses
         finally:

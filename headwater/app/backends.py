@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
 
 from headwater.config import Config, LogConfig
-from headwater.log import CANDIDATES, MESSAGES, REGISTRY, REJECTED, RETAINED, ROUTED, SESSIONS, TopicSpec
+from headwater.log import CANDIDATES, MESSAGES, REGISTRY, REJECTED, RETAINED, ROUTED, SESSIONS, STATUS, TopicSpec
 from storage.contract import CandidateReader, Checkpoints, LiveReader, ReportReader, SearchReader, Store
 from storage.delta_lake import DeltaLake, open_lake
 from storage.elastic_store import open_elastic_search
@@ -30,6 +30,9 @@ from storage.sqlite_registry import SqliteRegistry
 from storage.sqlite_registry import open_registry as open_sqlite_registry
 from storage.sqlite_reports import open_sqlite_reports
 from storage.sqlite_search import open_sqlite_search
+
+_TOLD = TopicSpec(STATUS, 1, retention=600, retention_size=64 * 2**20)
+"""What the processes of the stack tell each other: only the latest matters, so little is kept."""
 
 Events = SqliteLog | KafkaLog
 Tables = SqliteRegistry | MySqlRegistry
@@ -80,7 +83,7 @@ def open_events(config: Config) -> AbstractAsyncContextManager[Events]:
         case "embedded":
             return open_log(config.data / "log.sqlite", topics(config.log), session=config.log.session)
         case "stack":
-            return open_kafka_log(config.kafka, topics(config.log), session=config.log.session)
+            return open_kafka_log(config.kafka, [*topics(config.log), _TOLD], session=config.log.session)
 
 
 def open_tables(config: Config) -> AbstractAsyncContextManager[Tables]:

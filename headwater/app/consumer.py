@@ -30,6 +30,7 @@ from headwater.app.backends import (
 from headwater.app.logs_kept import keeping_logs
 from headwater.app.roles import Role, maintain, writers_of
 from headwater.app.serving import serving
+from headwater.app.telling import telling
 from headwater.app.upkeep import maintain_log, well
 from headwater.config import Config
 from headwater.directory import Directory
@@ -85,6 +86,7 @@ async def consuming(
             config, directory, metrics, Health({"log": events.ping, "tasks": partial(well, supervisor)}, states)
         )
         served = await stack.enter_async_context(serving(app, address)) if address else ""
+        await stack.enter_async_context(telling(events, metrics, "consumer", states))
         crew = _Crew(config, events, metrics, states)
         try:
             supervisor.add("lake", crew.lake.run)

@@ -40,6 +40,7 @@ from headwater.supervise import Supervisor
 from ingest.models import Models
 from query.api import Parts, make_app
 from query.flow import Flow
+from query.flow_share import Counting
 from query.health import Health, Probe
 from query.registry_api import registry_routes
 from query.tail import Tail
@@ -87,8 +88,8 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
         ] + writers_of("lake", lake, events, config, metrics)
         states = [writer.state for writer in writers]
         tail = Tail(events, lake.ledger, size=config.query.tail_size, groups={CANDIDATES: f"{lake.name}.{CANDIDATES}"})
-        ledgers = {"live": live.ledger, "reports": reports.ledger, "lake": lake.ledger}
-        flow = Flow(metrics, events, states, selector.state, ledgers)
+        counting = Counting(metrics, "up", [selector.state, *states])
+        flow = Flow(events, counting)
         supervisor = Supervisor()
         try:
             async with directory.following(events):
@@ -104,7 +105,7 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
                 for role, kept in {"documents": documents, "search": search, "reports": reports}.items():
                     supervisor.add(f"{role} maintenance", partial(maintain, kept))
                 supervisor.add("log maintenance", partial(maintain_log, events))
-                supervisor.add("flow", flow.run)
+                supervisor.add("flow", counting.run)
                 probes: dict[str, Probe] = {"log": events.ping, **{role: store.ping for role, store in stores.items()}}
                 probes |= {"lake": lake.ping, "tasks": partial(well, supervisor)}
                 app = make_app(

@@ -11,6 +11,7 @@ from headwater.app.attached import patiently
 from headwater.app.backends import open_events
 from headwater.app.front_door import Addresses, front_door
 from headwater.app.logs_kept import keeping_logs
+from headwater.app.telling import telling
 from headwater.config import Config
 from headwater.directory import Directory
 from headwater.log_lines import LogLines
@@ -33,4 +34,5 @@ async def receiving(config: Config, lines: LogLines | None = None) -> AsyncGener
         await patiently(stack, lambda: directory.following(events))
         await directory.ruled()
         app = make_process_app(config, directory, metrics, Health({"log": events.ping}, []))
+        await stack.enter_async_context(telling(events, metrics, "gateway"))
         yield await stack.enter_async_context(front_door(config, app, events, directory, metrics))

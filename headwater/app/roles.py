@@ -4,6 +4,7 @@ In: an open store. Out: its workers, one a topic.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -16,9 +17,19 @@ from headwater.config import Config
 from headwater.errors import HeadwaterError
 from headwater.log import CANDIDATES, MESSAGES, REJECTED, Log
 from headwater.metrics import Metrics
+from query.lags import OF_SELECTOR, Group, group_of
 from storage.contract import Store
 
 Role = Literal["live", "documents", "search", "reports", "lake"]
+
+TAKES: Mapping[Role, Sequence[str]] = {
+    "live": (MESSAGES,),
+    "documents": (CANDIDATES,),
+    "search": (CANDIDATES,),
+    "reports": (MESSAGES,),
+    "lake": (MESSAGES, CANDIDATES, REJECTED),
+}
+"""Role → the topics that it takes, each in a group of its own."""
 
 MAINTAIN_SECONDS = 600.0
 
@@ -30,25 +41,29 @@ def writers_of(
 ) -> list[Writer]:
     """One worker a topic. `refill`: where a store that is empty gets what the log has no more."""
 
-    def writer(topic: str, batch: int, size: int, wait: float) -> Writer:
-        return Writer(store, topic, events, config.workers, metrics, batch=batch, size=size, wait=wait, refill=refill)
+    def writers(batch: int, size: int, wait: float) -> list[Writer]:
+        return [
+            Writer(store, topic, events, config.workers, metrics, batch=batch, size=size, wait=wait, refill=refill)
+            for topic in TAKES[role]
+        ]
 
     size = config.workers.batch_size
     match role:
         case "live":
-            return [writer(MESSAGES, config.live.batch, size, config.live.wait)]
+            return writers(config.live.batch, size, config.live.wait)
         case "documents":
-            return [writer(CANDIDATES, config.documents.batch, size, config.documents.wait)]
+            return writers(config.documents.batch, size, config.documents.wait)
         case "search":
-            return [writer(CANDIDATES, config.search.batch, size, config.search.wait)]
+            return writers(config.search.batch, size, config.search.wait)
         case "reports":
-            return [writer(MESSAGES, config.reports.batch, size, config.reports.wait)]
+            return writers(config.reports.batch, size, config.reports.wait)
         case "lake":
-            large = config.lake
-            return [
-                writer(topic, large.flush_messages, large.flush_size, large.flush_every)
-                for topic in (MESSAGES, CANDIDATES, REJECTED)
-            ]
+            return writers(config.lake.flush_messages, config.lake.flush_size, config.lake.flush_every)
+
+
+def groups() -> list[Group]:
+    """Every group that should be at work in an installation."""
+    return [OF_SELECTOR, *(group_of(role, topic) for role, topics in TAKES.items() for topic in topics)]
 
 
 async def maintain(store: Kept, stop: asyncio.Event) -> None:

@@ -24,6 +24,7 @@ from headwater.registry import ANONYMOUS, Certificate, Identity
 from ingest.models import Models
 from query.api import Parts, make_app
 from query.flow import Flow
+from query.flow_share import Counting
 from query.health import Health
 from query.tail import Tail
 from storage.contract import Record
@@ -131,7 +132,9 @@ async def open_api(folder: Path, config: Config | None = None) -> AsyncGenerator
     tail = Tail(log, lake.ledger, size=config.query.tail_size, groups={CANDIDATES: "lake.candidates"}, grace=0.0)
     metrics = Metrics()
     workers = [WorkerState("live", MESSAGES, "live.messages", "running")]
-    flow = Flow(metrics, log, workers, WorkerState("selector", MESSAGES, "selector", "running"))
+    selector = WorkerState("selector", MESSAGES, "selector", "running")
+    counting = Counting(metrics, "up", [selector, *workers])
+    flow = Flow(log, counting)
     stop = asyncio.Event()
     async with AsyncExitStack() as stack:
         live = await stack.enter_async_context(open_live(folder / "live.sqlite", log.id))
@@ -161,7 +164,7 @@ async def open_api(folder: Path, config: Config | None = None) -> AsyncGenerator
                 health=Health(probes, workers),
             )
         )
-        running = [asyncio.create_task(tail.run(stop)), asyncio.create_task(flow.run(stop))]
+        running = [asyncio.create_task(tail.run(stop)), asyncio.create_task(counting.run(stop))]
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://localhost"))
         try:

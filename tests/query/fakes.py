@@ -67,6 +67,7 @@ class MemoryLog:
         return made
 
     async def append(self, topic: str, entries: Sequence[NewEntry]) -> Sequence[Offset | LogError]:
+        await self.ping()
         made = [self._append(topic, entry).offset for entry in entries]
         await self.grown()
         return made

@@ -15,6 +15,7 @@ from headwater.message import Heard, Origin, Position
 from headwater.metrics import Metrics
 from query import answer_models, answers
 from query.flow import Flow, FlowAnswer
+from query.flow_share import Counting
 from query.health import HealthAnswer
 from tests.query.conftest import MODELS, Api, open_api
 from tests.query.fakes import MemoryLake, MemoryLog
@@ -203,9 +204,10 @@ async def test_the_flow_counts_rates_and_waiting(api: Api) -> None:
 async def test_rates_are_over_the_last_seconds() -> None:
     at = [0.0]
     metrics = Metrics()
-    flow = Flow(metrics, MemoryLog(), [], clock=lambda: at[0])
+    counting = Counting(metrics, "up", clock=lambda: at[0])
+    flow = Flow(MemoryLog(), counting)
     for _ in range(20):
-        flow.look()
+        counting.look()
         metrics.received.labels("http").inc(50)
         at[0] += 1
     assert (await flow.answer())["rates"]["received"] == pytest.approx(50)
