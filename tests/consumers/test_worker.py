@@ -329,6 +329,19 @@ async def test_the_lag_is_shown_by_partition(desk: Desk, monkeypatch: pytest.Mon
         await until(lambda: desk.metrics.sample("lag", group="shelf.messages", partition="1") == 7)
 
 
+async def test_the_lag_is_shown_while_the_store_does_not_say_what_it_has(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lag, "EVERY", 0.01)
+    await put(desk.log, [message(n) for n in range(7)], partition=1)
+    async with running(desk.writer):
+        await until(lambda: len(desk.store.rows) == 7)
+    desk.store.ledger_script.extend(["unavailable"] * 10_000)
+    await put(desk.log, [message(n) for n in range(7, 12)], partition=1)
+    async with running(desk.again()):
+        await until(lambda: desk.metrics.sample("lag", group="shelf.messages", partition="1") == 5)
+
+
 async def test_the_lag_of_a_partition_that_went_to_another_is_not_shown_here(
     log: SqliteLog, store: ScriptedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
