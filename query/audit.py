@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from headwater import times
 from headwater.errors import HeadwaterError
-from headwater.log import CANDIDATES, MESSAGES, REJECTED, Offsets, ReadableLog
+from headwater.log import CANDIDATES, MESSAGES, REJECTED, ReadableLog
 from headwater.times import SECOND
 from query.audit_compare import (
     compare_documents,
@@ -79,11 +79,11 @@ class Audit:
         waits = Patience(patience)
         ends = await self._log.ends(MESSAGES)
         candidate_ends = await self._log.ends(CANDIDATES)
-        behind = await self._wait(ends, waits)
-        rejections = await read_rejections(self._log, await self._log.ends(REJECTED))
         messages = Messages(self._log, ends, Prints(await self._floors(ends)))
         await messages.read()
         candidates = await read_candidates(self._log, candidate_ends)
+        behind = await self._wait(messages, waits)
+        rejections = await read_rejections(self._log, await self._log.ends(REJECTED))
         of = Round(
             self._log, messages, candidate_ends, candidates, rejections, waits, Doubts(), self._limits, self._now
         )
@@ -117,37 +117,15 @@ class Audit:
             for one in await read_candidates(self._log, await since(self._log, CANDIDATES, of.candidate_ends)):
                 of.doubts.candidates.pop(one, None)
 
-    async def _wait(self, ends: Ends, waits: Patience) -> Finding:
+    async def _wait(self, messages: Messages, waits: Patience) -> Finding:
         finding = Finding("live, reports and lake have applied what was on the log")
         for name, store in self._stores._asdict().items():
             if name in {"live", "reports", "lake"} and not isinstance(store, HeadwaterError):
                 finding.compared += 1
                 with suppress(HeadwaterError):  # its own comparison will say so
-                    if behind := await self._waited(ends, store.ledger, waits):
+                    if behind := await _waited(messages.last, store.ledger, waits):
                         finding.lacks(f"{name} is behind on partitions {', '.join(map(str, behind))}")
         return finding
-
-    async def _waited(
-        self, ends: Ends, ledger: Callable[[str], Awaitable[Mapping[int, int]]], waits: Patience
-    ) -> Sequence[int]:
-        pause = FIRST_PAUSE
-        while True:
-            behind = await self._behind(ends, await ledger(MESSAGES))
-            if not behind or waits.over:
-                return behind
-            pause = await waits.pause(pause)
-
-    async def _behind(self, ends: Ends, applied: Mapping[int, int]) -> Sequence[int]:
-        """Partitions with a message that the ledger does not cover; control entries at the end do not count."""
-        behind: list[int] = []
-        for partition, end in ends.items():
-            start = max(applied.get(partition, -1) + 1, end.first)
-            async with aclosing(entries(self._log, MESSAGES, {partition: Offsets(start, end.next)})) as left:
-                async for entry in left:
-                    if entry.key:
-                        behind.append(partition)
-                        break
-        return behind
 
     async def _floors(self, ends: Ends) -> Mapping[int, int]:
         """Partition → the time from which on the log has every message: retention has dropped what came first."""
@@ -161,6 +139,19 @@ class Audit:
                         break
                 floors[partition] = oldest + round(self._limits.ahead * SECOND) + _CLOCKS
         return floors
+
+
+async def _waited(
+    last: Mapping[int, int], ledger: Callable[[str], Awaitable[Mapping[int, int]]], waits: Patience
+) -> Sequence[int]:
+    """Partitions of which the ledger does not cover the last message, when patience is over."""
+    pause = FIRST_PAUSE
+    while True:
+        applied = await ledger(MESSAGES)
+        behind = [partition for partition, offset in sorted(last.items()) if applied.get(partition, -1) < offset]
+        if not behind or waits.over:
+            return behind
+        pause = await waits.pause(pause)
 
 
 async def _made(what: str, reader: R | HeadwaterError, compare: Callable[[R, Finding], Awaitable[None]]) -> Finding:

@@ -5,9 +5,9 @@ record once, however often it is on the log.
 """
 
 from array import array
-from collections.abc import AsyncGenerator, Container, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Container, Iterable, Iterator, Mapping
 from contextlib import aclosing
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -17,6 +17,7 @@ from query.audit_findings import NAMED, Finding
 from query.audit_rollups import Prints
 from storage.report_rollups import refusal
 
+T = TypeVar("T")
 Ends = Mapping[int, Offsets]
 Order = tuple[int, int, str]
 """(time, received, id): the order of values of a field."""
@@ -74,6 +75,8 @@ class Messages:
         self.prints = prints
         self.newest: dict[str, dict[str, Newest]] = {}
         self.repeated = 0
+        self.last: dict[int, int] = {}
+        """Partition → the offset of its last message: what a ledger must have reached."""
         self._where: dict[int, int] = {}  # hash → partition and offset, in one number
         self._received = {partition: array("q", bytes(8 * (end.next - end.first))) for partition, end in ends.items()}
 
@@ -86,10 +89,11 @@ class Messages:
     async def read(self) -> None:
         """Read them all."""
         async for entry in entries(self._log, MESSAGES, self.ends):
-            if entry.key and entry.value is not None:
-                self._note(decode_message(entry.value), entry.partition, entry.offset)
+            if (message := message_of(entry)) is not None:
+                self._note(message, entry.partition, entry.offset)
 
     def _note(self, message: Message, partition: int, offset: int) -> None:
+        self.last[partition] = offset
         self._note_values(message)
         named = hash((message.device, message.id))
         if named in self._where:
@@ -136,8 +140,7 @@ class Messages:
     async def _named(self, where: Where) -> str:
         here = {where.partition: Offsets(where.offset, where.offset + 1)}
         async for entry in entries(self._log, MESSAGES, here):
-            if entry.value is not None:
-                message = decode_message(entry.value)
+            if (message := message_of(entry)) is not None:
                 return f"message {message.id} of device {message.device}"
         return "a message"
 
@@ -176,8 +179,22 @@ async def entries(log: ReadableLog, topic: str, ends: Ends) -> AsyncGenerator[En
                 for entry in batch:
                     if entry.offset < end.next:
                         yield entry
-                if batch[-1].offset >= end.next - 1:
+                if (
+                    batch[-1].offset >= end.next
+                ):  # where it can, it ends by itself: what is broken off costs Kafka a client
                     break
+
+
+def message_of(entry: Entry) -> Message | None:
+    """The message there; None for a control entry, and for what nobody can read: that is in quarantine."""
+    return _read(decode_message, entry) if entry.key else None
+
+
+def _read(decode: Callable[[bytes], T], entry: Entry) -> T | None:
+    try:
+        return None if entry.value is None else decode(entry.value)
+    except msgspec.DecodeError:
+        return None
 
 
 async def first_ones(
@@ -186,8 +203,7 @@ async def first_ones(
     """Messages between the ends that are not known, each once, with where it is first."""
     seen: set[int] = set()
     async for entry in entries(log, MESSAGES, ends):
-        if entry.key and entry.value is not None:
-            message = decode_message(entry.value)
+        if (message := message_of(entry)) is not None:
             named = (message.device, message.id)
             if named not in known and hash(named) not in seen:
                 seen.add(hash(named))
@@ -198,8 +214,7 @@ async def read_candidates(log: ReadableLog, ends: Ends) -> dict[str, Chosen]:
     """Id → the newest revision of each candidate."""
     found: dict[str, Chosen] = {}
     async for entry in entries(log, CANDIDATES, ends):
-        if entry.value is not None:
-            candidate = decode_candidate(entry.value)
+        if (candidate := _read(decode_candidate, entry)) is not None:
             known = found.get(candidate.id)
             if known is None or candidate.revision > known.revision:
                 where = Where(entry.partition, entry.offset)
@@ -211,8 +226,7 @@ async def read_rejections(log: ReadableLog, ends: Ends) -> Rejections:
     """What was rejected, by the front door and by stores."""
     found = Rejections()
     async for entry in entries(log, REJECTED, ends):
-        if entry.value is not None:
-            one = decode_rejected(entry.value)
+        if (one := _read(decode_rejected, entry)) is not None:
             found.where.setdefault(one.id, Where(entry.partition, entry.offset))
             if one.origin is not None:
                 found.refused.add(Refusal(one.stage, one.topic, one.origin.partition, one.origin.offset))

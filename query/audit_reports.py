@@ -35,8 +35,9 @@ async def compare_rollups(of: Round, reports: ReportReader, finding: Finding) ->
     """Every rollup of which the log still holds all messages. Those that differ are then read again, and told."""
     prints, ends = of.messages.prints, of.messages.ends
     pages = await take_away(reports, prints, finding)
-    async for message, where in first_ones(of.log, await since(of.log, MESSAGES, ends), of.messages):
-        add_later(prints, pages, message, *where)
+    if any(page.reaches(ends) for of_period in pages.values() for page in of_period):
+        async for message, where in first_ones(of.log, await since(of.log, MESSAGES, ends), of.messages):
+            add_later(prints, pages, message, *where)
     suspects = Suspects(prints)
     if not suspects:
         return

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple
 
-from headwater.log import partition_for
+from headwater.log import Offsets, partition_for
 from headwater.message import Message, Number
 from headwater.times import rfc3339
 from query.audit_findings import NAMED, Finding
@@ -79,6 +79,10 @@ class Page(NamedTuple):
 
     last: Key | None
     ledger: Mapping[int, int]
+
+    def reaches(self, ends: Mapping[int, Offsets]) -> bool:
+        """Whether what came behind these ends may be in it."""
+        return any(position >= ends[partition].next for partition, position in self.ledger.items() if partition in ends)
 
 
 Pages = Mapping[Period, Sequence[Page]]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.errors import Unavailable
-from headwater.log import MESSAGES
+from headwater.log import CANDIDATES, MESSAGES, REJECTED, NewEntry
 from headwater.message import Message, Origin
 from query.audit_rollups import Prints
 from storage.contract import Period, Rollup, Span
@@ -106,6 +106,12 @@ async def test_what_a_store_has_refused_for_ever_is_in_quarantine_instead(here: 
         )
     )
     await here.give("lake")
+    assert await here.audit() == {}
+
+
+async def test_what_nobody_can_read_is_in_quarantine_instead(here: World) -> None:
+    for topic in (MESSAGES, CANDIDATES, REJECTED):
+        await here.log.append(topic, [NewEntry(0, b"pump-7", b"{]"), NewEntry(0, b"pump-7", b'{"id": 7}')])
     assert await here.audit() == {}
 
 
