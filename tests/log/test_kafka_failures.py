@@ -267,6 +267,13 @@ async def test_a_log_opened_for_reading_appends_nothing(kafka: Kafka) -> None:
         assert isinstance((await log.append(TOPIC, [NewEntry(0, b"k", b"x")]))[0], HeadwaterError)
 
 
+async def test_a_log_that_is_not_there_is_not_made_for_who_only_reads(kafka: Kafka) -> None:
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=rf"kafka has no topic {kafka.prefix}"):
+            async with open_kafka_log(kafka, [topic(1)], produce=False, make=False):
+                pass
+
+
 async def test_readers_that_want_no_more_leave_their_connections_to_the_next(
     kafka: Kafka, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
