@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from headwater import failpoints
 from headwater.errors import Unavailable
 from headwater.metrics import Metrics
 from headwater.registry import Device
+from headwater.registry_contract import AuditEntry
 from storage import audit_log
 from storage.audit_log import AuditLog
 from storage.log_files import AUDIT, LogFiles
@@ -78,6 +80,24 @@ async def test_several_processes_write_each_change_once(where: tuple[LogFiles, H
         wanted = [entry.name async for entry in one.audit_trail()]
     assert names(files) == wanted
     assert len(wanted) == 25
+
+
+async def test_one_that_looked_before_the_others_wrote_goes_on_behind_them(
+    where: tuple[LogFiles, Home], monkeypatch: pytest.MonkeyPatch
+):
+    files, home = where
+    async with home.open() as registry, log_place(files) as place:
+        early, brief = a_log(place, registry), a_log(place, registry)
+        await asyncio.gather(early.catch_up(), brief.catch_up())
+        await change(registry, "a")
+        await a_log(place, registry).catch_up()
+        await change(registry, "b", "c")
+        await early.catch_up()  # wants all three where there is one
+        await change(registry, "d")
+        monkeypatch.setattr(audit_log, "_PAGE", 1)
+        await brief.catch_up()  # wants one where there are two
+        await early.catch_up()
+    assert names(files) == ["a", "b", "c", "d"]
 
 
 async def test_one_that_starts_anew_goes_on_where_the_last_one_ended(where: tuple[LogFiles, Home]):
@@ -153,25 +173,39 @@ async def test_a_bucket_that_is_away_and_back_has_what_was_changed_meanwhile(
     assert names(S3Objects(config)) == ["a", "b", "c"]
 
 
-async def test_a_registry_put_back_from_a_copy_loses_nothing_of_what_was_logged_and_doubles_nothing(tmp_path: Path):
-    files, home = local(tmp_path), FileHome(tmp_path)
+class Kept:
+    """The trail of whatever registry there is, as a process sees it that lives through a restore of the database."""
+
+    registry: TablesRegistry
+
+    async def audit_from(self, number: int, limit: int) -> Sequence[AuditEntry]:
+        return await self.registry.audit_from(number, limit)
+
+
+@pytest.mark.parametrize("anew", [True, False])
+async def test_a_registry_put_back_from_a_copy_loses_nothing_of_what_was_logged_and_doubles_nothing(
+    tmp_path: Path, *, anew: bool
+):
+    files, home, kept = local(tmp_path), FileHome(tmp_path), Kept()
     copy = tmp_path / "copy.sqlite"
     async with log_place(files) as place:
+        log = AuditLog(place, kept, Metrics())
         async with home.open() as registry:
             await change(registry, "a", "b")
         shutil.copy(home.path, copy)
-        async with home.open() as registry:
-            await change(registry, "lost")
-            await a_log(place, registry).catch_up()
+        async with home.open() as kept.registry:
+            await change(kept.registry, "lost")
+            await log.catch_up()
         await home.lost()
         shutil.copy(copy, home.path)
-        async with home.open() as registry:
-            again = a_log(place, registry)
+        async with home.open() as kept.registry:
+            await change(kept.registry, "c")  # with the number that the lost one had
+            again = AuditLog(place, kept, Metrics()) if anew else log
             await again.catch_up()
-            await change(registry, "c")  # with the number that the lost one had
+            await change(kept.registry, "d")
             await again.catch_up()
-            await a_log(place, registry).catch_up()
-    assert sorted(names(files)) == ["a", "b", "c", "lost"]
+            await AuditLog(place, kept, Metrics()).catch_up()
+    assert sorted(names(files)) == ["a", "b", "c", "d", "lost"]
 
 
 async def test_a_new_registry_is_logged_beside_the_old_one(where: tuple[LogFiles, Home]):
