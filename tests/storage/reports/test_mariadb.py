@@ -32,6 +32,19 @@ from tests.storage.reports.kit import (
 Trouble = Callable[[Server], None]
 
 
+async def test_who_only_reads_makes_neither_database_nor_tables(mariadb_server: Server) -> None:
+    config = a_database(mariadb_server.port)
+    for _ in range(2):
+        async with open_mysql_reports(config, "log-1", rows=EVERYTHING, readonly=True) as reading:
+            with pytest.raises(Unavailable, match="Unknown database"):
+                await reading.ledger(MESSAGES)
+    async with open_mysql_reports(config, "log-1", rows=EVERYTHING, now=Clock()) as store:
+        await store.write(records([message(0)]))
+        async with open_mysql_reports(config, "log-1", rows=EVERYTHING, now=Clock(), readonly=True) as reading:
+            assert await reading.ledger(MESSAGES) == await store.ledger(MESSAGES)
+            assert [name async for batch in reading.ids() for name in batch] == [("pump-7", message(0).id)]
+
+
 async def test_refused_and_back(mariadb_server: Server) -> None:
     async with (
         proxied(mariadb_server.port) as proxy,
