@@ -22,7 +22,7 @@ from benchmarks.measure import ROWS, Row, machine
 from tests.services.plugin import FIXTURES, Services
 from tests.services.server import START_TIME, Server
 
-MOST_SECONDS = 300.0
+MOST_SECONDS = 600.0
 """For one benchmark."""
 _HEAD = """\
 | work | command | units/s | CPU-s per million | budget | ratio | p50 / p99 ms | peak MB |
@@ -84,7 +84,7 @@ BENCHMARKS = {
     "selector": Benchmark("selector", "--messages 200000", _kafka),
     "scaling": Benchmark("scaling", "", _kafka),
     "live": Benchmark("redis_live", "--messages 100000", _redis),
-    "documents": Benchmark("documents", "--candidates 5000 --batch 500 --runs 3", _mongo),
+    "documents": Benchmark("documents", "--candidates 6000 --runs 3", _mongo),
     "search": Benchmark("search", "--candidates 40000", _elastic),
     "reports": Benchmark("reports", "--messages 100000 --runs 3", _mariadb),
     "lake": Benchmark("s3_lake", "--messages 500000", _nowhere, _s3),
@@ -131,12 +131,11 @@ def main(options: argparse.Namespace) -> int:
                 command, rows = run(BENCHMARKS[name], servers, Path(folder) / "rows")
                 lines += [line(row, "" if at else f"`{command}`") for at, row in enumerate(rows)]
                 failed += [] if rows else [name]
+                if options.table:
+                    options.table.write_text("\n".join([*lines, ""]), "utf-8")
     finally:
         services.close()
-    table = "\n".join(lines)
-    print(f"# {machine()}; {(time.monotonic() - began) / 60:.1f} minutes\n{table}")
-    if options.table:
-        options.table.write_text(table + "\n", "utf-8")
+    print(f"# {machine()}; {(time.monotonic() - began) / 60:.1f} minutes", *lines, sep="\n")
     if failed:
         print(f"# without a result: {', '.join(failed)}")
     return 1 if failed else 0
