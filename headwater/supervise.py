@@ -11,12 +11,16 @@ from contextlib import suppress
 
 import structlog
 
-from headwater.errors import Unavailable
+from headwater.errors import Stale, Unavailable
 
 log = structlog.get_logger()
 
 Run = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set, then finishes what is in hand and returns."""
+
+
+_PASSING = (Stale, Unavailable)
+"""What passes by itself: no fault of the program."""
 
 
 class Supervisor:
@@ -59,7 +63,7 @@ class Supervisor:
                     pause = self._first
                 why = _first(error)
                 self.failures[name] = f"{type(why).__name__}: {why}"
-                if isinstance(why, Unavailable):  # it says itself what it is
+                if isinstance(why, _PASSING):  # it says itself what it is
                     log.warning("waits for what is away", task=name, seconds=round(pause, 1), error=str(why))
                 else:
                     log.exception("failed, will be started again", task=name, seconds=round(pause, 1))
@@ -76,7 +80,7 @@ def _first(error: Exception) -> Exception:
     """What failed in a group of tasks: what was away, if that is all there was."""
     if not isinstance(error, ExceptionGroup):
         return error
-    away, others = error.split(Unavailable)
+    away, others = error.split(_PASSING)
     found = others or away
     while isinstance(found, ExceptionGroup):
         found = found.exceptions[0]

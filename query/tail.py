@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Generator, Mapping
 from contextlib import aclosing, contextmanager
 
-from headwater.errors import OffsetOutOfRange, Unavailable
+from headwater.errors import OffsetOutOfRange, Stale, Unavailable
 from headwater.log import CANDIDATES, MESSAGES, REJECTED, Entry, Log, Offset, Offsets, Partition
 from query.listener import Listener
 from query.tail_part import Part, position
@@ -138,8 +138,8 @@ class Tail:
         while True:
             try:
                 await self.trim()
-            except Unavailable:
-                self._seen.clear()  # the lake cannot say; until it can, `size` alone is the limit
+            except (Stale, Unavailable):
+                self._seen.clear()  # the lake cannot say, or has been emptied; until it has it, `size` is the limit
             await asyncio.sleep(_LOOK)
 
     async def _begin(self, topic: str) -> None:

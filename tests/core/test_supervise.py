@@ -4,7 +4,7 @@ import asyncio
 
 from structlog.testing import capture_logs
 
-from headwater.errors import Unavailable
+from headwater.errors import Stale, Unavailable
 from headwater.supervise import Supervisor
 
 
@@ -49,7 +49,7 @@ async def test_of_what_failed_together_the_cause_is_named_and_what_is_only_away_
     supervisor = Supervisor(first_pause=60)
 
     async def away(stop: asyncio.Event) -> None:
-        raise ExceptionGroup("tasks", [Unavailable("the store is away"), ExceptionGroup("more", [Unavailable("too")])])
+        raise ExceptionGroup("tasks", [Unavailable("the store is away"), ExceptionGroup("more", [Stale("too")])])
 
     async def faulty(stop: asyncio.Event) -> None:
         raise ExceptionGroup("tasks", [Unavailable("the store is away"), ValueError("no")])
