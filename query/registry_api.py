@@ -10,11 +10,13 @@ import msgspec
 import structlog
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Response
 
+from headwater.authority import held_of
 from headwater.credentials import digest, new_token
 from headwater.directory import Directory
 from headwater.errors import Rejected, Stale
-from headwater.registry import ApiKey, Device, Identity, check_name, check_speaks_for
+from headwater.registry import ApiKey, Device, Identity, check_name
 from headwater.registry_contract import Registry
+from headwater.times import now
 from query.auth import require
 from query.problems import RESPONSES
 from query.registry_models import (
@@ -27,6 +29,7 @@ from query.registry_models import (
     KeyAnswer,
     KeyList,
     KeyWithToken,
+    NewCertificate,
     NewDevice,
     NewKey,
 )
@@ -36,7 +39,14 @@ Named = Annotated[str, Path(max_length=128)]
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 IfMatch = Annotated[str | None, Header(max_length=64, description='Change it only if it still has this ETag: `"3"`.')]
 
+Overlap = Annotated[float, Query(ge=0, le=30 * 86_400, description="Seconds that the old token is good for.")]
+Fingerprint = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of its DER form, hex.")]
+
 C = TypeVar("C", Device, ApiKey)
+
+_CERTIFICATES = 10
+_REVOKED = 100
+"""Of a device, the newest: the older ones have ended by themselves, at the latest when their authority has."""
 
 
 def registry_routes(registry: Registry, directory: Directory, models: tuple[str, ...] = ()) -> APIRouter:
@@ -47,9 +57,13 @@ def registry_routes(registry: Registry, directory: Directory, models: tuple[str,
     add("/devices", routes.devices, methods=["GET"], summary="Devices by name")
     add("/devices", routes.add_device, methods=["POST"], status_code=201, summary="Add a device; shows its token once")
     add("/devices/{name}", routes.device, methods=["GET"], summary="One device")
-    add("/devices/{name}", routes.change_device, methods=["PATCH"], summary="Disable, enable, model, speaks_for")
+    add("/devices/{name}", routes.change_device, methods=["PATCH"], summary="Disable, enable, model, groups, …")
     add("/devices/{name}", routes.remove_device, methods=["DELETE"], status_code=204, summary="Remove a device")
     add("/devices/{name}/rotate", routes.rotate, methods=["POST"], summary="A new token; the old one ends at once")
+    path = "/devices/{name}/certificates"
+    add(path, routes.add_certificate, methods=["POST"], status_code=201, summary="Know it by one more certificate")
+    path += "/{fingerprint}"
+    add(path, routes.revoke_certificate, methods=["DELETE"], status_code=204, summary="Revoke a certificate")
     add("/keys", routes.keys, methods=["GET"], summary="API keys by name")
     add("/keys", routes.add_key, methods=["POST"], status_code=201, summary="Add an API key; shows it once")
     add("/keys/{name}", routes.remove_key, methods=["DELETE"], status_code=204, summary="Remove an API key")
@@ -75,8 +89,16 @@ class _Routes:
     async def add_device(self, who: Admin, new: NewDevice, response: Response) -> DeviceWithToken:
         self._check_model(new.model)
         token = new_token("device")
-        children = check_speaks_for(new.speaks_for)
-        device = Device(check_name(new.name), digest(token), new.model, children)
+        device = Device(
+            new.name,
+            digest(token),
+            new.model,
+            tuple(new.speaks_for),
+            groups=tuple(new.groups),
+            speaks_for_groups=tuple(new.speaks_for_groups),
+            attributes=tuple(new.attributes.items()),
+            asset=new.asset,
+        )
         device = await self._seen(await self._registry.put_device(device, 0, actor=who.name))
         _secret(response, device.version)
         return DeviceWithToken.of(device, token=token)
@@ -92,11 +114,12 @@ class _Routes:
         device = await self._known(name)
         if wanted.model is not None:
             self._check_model(wanted.model)
-            device = msgspec.structs.replace(device, model=wanted.model)
-        if wanted.speaks_for is not None:
-            device = msgspec.structs.replace(device, speaks_for=check_speaks_for(wanted.speaks_for))
-        if wanted.disabled is not None:
-            device = msgspec.structs.replace(device, disabled=wanted.disabled)
+        told = {name: value for name, value in wanted.model_dump().items() if value is not None}
+        if wanted.attributes is not None:
+            told["attributes"] = tuple(wanted.attributes.items())
+        device = msgspec.structs.replace(
+            device, **{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+        )
         device = await self._replace(device, if_match, who)
         response.headers["ETag"] = f'"{device.version}"'
         return DeviceAnswer.of(device)
@@ -105,12 +128,40 @@ class _Routes:
         device = await self._known(name)
         await self._replace(Device(name, removed=True, version=device.version), if_match, who)
 
-    async def rotate(self, who: Admin, name: Named, response: Response, if_match: IfMatch = None) -> DeviceWithToken:
+    async def rotate(
+        self, who: Admin, name: Named, response: Response, if_match: IfMatch = None, overlap: Overlap = 0
+    ) -> DeviceWithToken:
         token = new_token("device")
-        device = msgspec.structs.replace(await self._known(name), token=digest(token))
+        known = await self._known(name)
+        until = now() + round(overlap * 1e6)
+        previous = (known.token, until) if overlap and known.token else ("", 0)
+        device = msgspec.structs.replace(known, token=digest(token), previous=previous[0], previous_until=previous[1])
         device = await self._replace(device, if_match, who)
         _secret(response, device.version)
         return DeviceWithToken.of(device, token=token)
+
+    async def add_certificate(
+        self, who: Admin, name: Named, new: NewCertificate, response: Response, if_match: IfMatch = None
+    ) -> DeviceAnswer:
+        held = held_of(new.certificate.encode())
+        device = await self._known(name)
+        if held.fingerprint in device.revoked:
+            raise HTTPException(409, f"that certificate of {name!r} was revoked")
+        if len(device.certificates) >= _CERTIFICATES:
+            raise HTTPException(409, f"{name!r} has {_CERTIFICATES} certificates: revoke one")
+        others = [one for one in device.certificates if one.fingerprint != held.fingerprint]
+        device = msgspec.structs.replace(device, certificates=(*others, held))
+        device = await self._replace(device, if_match, who)
+        response.headers["ETag"] = f'"{device.version}"'
+        return DeviceAnswer.of(device)
+
+    async def revoke_certificate(
+        self, who: Admin, name: Named, fingerprint: Fingerprint, if_match: IfMatch = None
+    ) -> None:
+        device = await self._known(name)
+        left = tuple(one for one in device.certificates if one.fingerprint != fingerprint)
+        revoked = (*(one for one in device.revoked if one != fingerprint), fingerprint)[-_REVOKED:]
+        await self._replace(msgspec.structs.replace(device, certificates=left, revoked=revoked), if_match, who)
 
     async def keys(self, _: Admin) -> KeyList:
         return KeyList(keys=[KeyAnswer.of(key) for key in await self._registry.keys()])

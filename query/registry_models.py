@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from headwater.registry import ApiKey, Device, Role
+from headwater.registry import ApiKey, Device, HeldCertificate, Role
 from headwater.registry_contract import AuditEntry
 from headwater.times import rfc3339
 
@@ -27,6 +27,14 @@ ModelName = Annotated[
 ]
 
 
+Names = Annotated[list[Name], Field(max_length=100, description="Names of groups.")]
+Attributes = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=256)]],
+    Field(max_length=50, description="What people want to know of it: name → text.", examples=[{"site": "north"}]),
+]
+AssetName = Annotated[str, Field(max_length=128, description="What it is a part of.")]
+
+
 class _Taken(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -37,6 +45,10 @@ class NewDevice(_Taken):
     name: Name
     model: ModelName = ""
     speaks_for: Children = []
+    groups: Names = []
+    speaks_for_groups: Names = []
+    attributes: Attributes = {}
+    asset: AssetName = ""
 
 
 class DeviceChanges(_Taken):
@@ -45,6 +57,10 @@ class DeviceChanges(_Taken):
     model: ModelName | None = None
     speaks_for: Children | None = None
     disabled: bool | None = None
+    groups: Names | None = None
+    speaks_for_groups: Names | None = None
+    attributes: Attributes | None = None
+    asset: AssetName | None = None
 
 
 class NewKey(_Taken):
@@ -56,6 +72,25 @@ class NewKey(_Taken):
     )
 
 
+class CertificateAnswer(BaseModel):
+    """A certificate that a device may show."""
+
+    fingerprint: str = Field(description="SHA-256 of its DER form, hex.")
+    serial: str
+    expires: str = Field(description="RFC 3339.")
+
+    @classmethod
+    def of(cls, held: HeldCertificate) -> Self:
+        """As the registry keeps it."""
+        return cls(fingerprint=held.fingerprint, serial=held.serial, expires=rfc3339(held.expires))
+
+
+class NewCertificate(_Taken):
+    """A certificate that a device shall be known by, whoever signed it."""
+
+    certificate: str = Field(max_length=16_384, description="PEM.")
+
+
 class DeviceAnswer(BaseModel):
     """A device of the registry. `version` grows with each change: it is the ETag, for If-Match."""
 
@@ -63,6 +98,11 @@ class DeviceAnswer(BaseModel):
     model: str
     speaks_for: list[str]
     disabled: bool
+    groups: list[str]
+    speaks_for_groups: list[str]
+    attributes: dict[str, str]
+    asset: str
+    certificates: list[CertificateAnswer]
     version: int
     changed: str = Field(description="When it was last changed: RFC 3339.")
 
@@ -74,6 +114,11 @@ class DeviceAnswer(BaseModel):
             model=device.model,
             speaks_for=list(device.speaks_for),
             disabled=device.disabled,
+            groups=list(device.groups),
+            speaks_for_groups=list(device.speaks_for_groups),
+            attributes=dict(device.attributes),
+            asset=device.asset,
+            certificates=[CertificateAnswer.of(held) for held in device.certificates],
             version=device.version,
             changed=rfc3339(device.changed),
             **more,
