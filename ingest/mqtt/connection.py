@@ -172,8 +172,9 @@ class Connection(asyncio.Protocol):
         if older is not None:
             older.line.end(ReasonCode.SESSION_TAKEN_OVER, "the client identifier has connected again")
         outbox = Outbox(
-            agreed.version, agreed.window, agreed.packet_limit, stream.send, broker.clock, broker.router.tally
-        )
+            agreed.version, agreed.window, agreed.packet_limit, stream.send, broker.clock, broker.router.tally,
+            agreed.aliases,
+        )  # fmt: skip
         session = Session(agreed.client_id, identity, self, outbox)
         broker.sessions.add(session)
         self._client = _Client(agreed, session, Inbound(broker, self, session, agreed, stream), packet.will)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from ingest.mqtt import encoding
+from ingest.mqtt.aliases import Aliases
 from ingest.mqtt.packets import RETAIN, Publish, Pubrel
 from ingest.mqtt.properties import NONE, Properties
 from ingest.mqtt.reasons import ReasonCode
@@ -66,6 +67,18 @@ class Outgoing:
             found = self._parts[version, flags] = self._encoded(version, flags, self.properties)
         return found
 
+    def aliased(
+        self, flags: int, identifiers: tuple[int, ...], now: float, alias: int, *, known: bool
+    ) -> tuple[bytes, bytes]:
+        """The packet in two parts for one client, version 5. `known`: it has the alias, the topic is left out."""
+        given = msgspec.structs.replace(
+            self.properties,
+            subscription_identifiers=identifiers,
+            message_expiry_interval=None if self.expires is None else max(1, round(self.expires - now)),
+            topic_alias=alias,
+        )
+        return encoding.publish_parts(Publish("" if known else self.topic, self.payload, flags, 0, given), 5)
+
     def _encoded(self, version: int, flags: int, properties: Properties) -> tuple[bytes, bytes]:
         return encoding.publish_parts(Publish(self.topic, self.payload, flags, 0, properties), version)
 
@@ -82,14 +95,16 @@ class Outbox:
     """`send` puts a packet on its way. `blocked`: the client does not read; set by whoever sees that."""
 
     __slots__ = (
-        "_clock", "_flight", "_following", "_last_id", "_packet_limit", "_queue", "_queue_size", "_send", "_tally",
-        "_version", "_window", "blocked",
+        "_aliases", "_clock", "_flight", "_following", "_last_id", "_packet_limit", "_queue", "_queue_size", "_send",
+        "_tally", "_version", "_window", "blocked",
     )  # fmt: skip
 
     def __init__(
         self, version: int, window: int, packet_limit: int, send: Callable[[bytes], None],
-        clock: Callable[[], float], tally: Tally,
+        clock: Callable[[], float], tally: Tally, aliases: int = 0,
     ) -> None:  # fmt: skip
+        """`aliases`: the topic alias maximum that the client gave."""
+        self._aliases = Aliases(aliases) if aliases else None  # made when needed: most have none
         self._version = version
         self._window = window
         self._packet_limit = packet_limit
@@ -179,10 +194,16 @@ class Outbox:
         if message.expires is not None and message.expires <= now:
             self._tally.expired += 1
             return
-        head, tail = message.parts(self._version, flags, identifiers, now)
+        alias, known = (0, False) if self._aliases is None else self._aliases.of(message.topic)
+        if alias:
+            head, tail = message.aliased(flags, identifiers, now, alias, known=known)
+        else:
+            head, tail = message.parts(self._version, flags, identifiers, now)
         if len(head) + len(tail) + 2 > self._packet_limit:
             self._tally.too_large += 1
             return
+        if alias and not known and self._aliases is not None:
+            self._aliases.told(message.topic, alias)
         self._tally.delivered += 1
         if flags <= RETAIN:
             self._send(head + tail)

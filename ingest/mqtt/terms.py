@@ -29,7 +29,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
 
     `keep_alive`: seconds, always above 0. `window`: QoS 1 and 2 messages it takes before it acknowledges.
     `packet_limit`: the largest packet it takes. `explain`: it wants reasons in words on every packet. `lasting`: it
-    asked for a session that outlives the connection (it is told that there is none).
+    asked for a session that outlives the connection (it is told that there is none). `aliases`: topic aliases it takes.
     """
 
     version: int
@@ -39,6 +39,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     packet_limit: int
     explain: bool
     lasting: bool
+    aliases: int = 0
 
 
 def packet_limit(config: Mqtt) -> int:
@@ -75,6 +76,7 @@ def agree(connect: Connect, config: Mqtt, connected: int) -> Terms:
         packet_limit=asked.maximum_packet_size or wire.LARGEST_INTEGER + 5,
         explain=asked.request_problem_information != 0,
         lasting=bool(asked.session_expiry_interval),
+        aliases=asked.topic_alias_maximum or 0,
     )
 
 

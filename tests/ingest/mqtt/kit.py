@@ -161,7 +161,7 @@ class Client:
         self.stream = reader
         self.writer = writer
         self.version = version
-        self._reader = Reader(2**28, 2**28, peer="server", version=version)
+        self._reader = Reader(2**28, 2**28, 100, "server", version)
         self._packets: list[Packet] = []
 
     @property
