@@ -20,7 +20,7 @@ from typing import Protocol
 HOST = "127.0.0.1"
 START_TIME = 90.0  # seconds; Elasticsearch on a busy machine of two cores takes half of it
 STOP_TIME = 15.0
-_WARDEN = 'read -r _ || kill -KILL -- "-$1"'
+_WARDEN = 'read -r _ || kill -KILL "-$1"'  # not "--" before it: dash takes that for a number
 _taken: set[int] = set()
 
 
