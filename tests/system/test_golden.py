@@ -21,7 +21,7 @@ from tests.system.golden_traffic import MODELS, Traffic, traffic
 from tests.system.program import Program
 from tests.system.stack import Stack
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(480)]
 
 MOMENT: Mapping[str, tuple[str, ...]] = {
     "devices": ("items.*.entries", "items.*.seen", "items.*.fields.*.received", "items.*.texts.*.received"),
@@ -45,6 +45,7 @@ class Runs(NamedTuple):
     sent: Traffic
     replies: dict[str, list[Any]]
     answers: dict[str, Answers]
+    flows: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def runs(
     minio_server: Server,
 ) -> Runs:
     end = int(time.time()) // 3600 * 3600
-    made = Runs(traffic(end), {}, {})
+    made = Runs(traffic(end), {}, {}, {})
     settings = {"HEADWATER_LAKE__FLUSH_EVERY": "500ms", "HEADWATER_MODELS": json.dumps(MODELS)}
     program = Program(tmp_path_factory.mktemp("embedded") / "data", settings)
     servers = {
@@ -88,6 +89,7 @@ def _run(runs: Runs, profile: str, site: Site, end: int) -> None:
     runs.replies[profile] = golden.send(site, runs.sent, end)
     golden.settled(site)
     runs.answers[profile] = golden.ask(site)
+    runs.flows[profile] = golden.flow(site)
 
 
 def test_both_tell_the_sender_the_same(runs: Runs) -> None:
@@ -108,6 +110,21 @@ def test_both_answer_the_same(runs: Runs, kind: str) -> None:
         assert not differences, "\n".join(differences[:20])
         filled += len(one.get("items", one))
     assert filled > 3
+
+
+def test_both_show_the_same_flow(runs: Runs) -> None:
+    """One process knows a repetition at the front door; of two, the second logs it again, and the workers know it."""
+    embedded, stack = runs.flows["embedded"], runs.flows["stack"]
+    assert _names(stack) == _names(embedded)
+    for name in ("received", "rejected", "rejected_by_reason", "failed", "refused", "selected", "selected_by_rule"):
+        assert stack[name] == embedded[name], name
+    assert stack["accepted"] + stack["duplicate"] == embedded["accepted"] + embedded["duplicate"]
+    again = embedded["duplicate"] - stack["duplicate"]
+    assert 0 < again == stack["selector"]["duplicate"] - embedded["selector"]["duplicate"]
+    for group, store in stack["stores"].items():
+        assert (store["state"], store["reason"], store["quarantined"]) == ("running", "", 0)
+        if not group.endswith(".messages"):
+            assert store["written"] == embedded["stores"][group]["written"], group
 
 
 def test_nearly_every_search_finds_something(runs: Runs) -> None:
@@ -145,6 +162,12 @@ def test_near_is_by_the_great_circle(runs: Runs) -> None:
             ]
             for one in found:
                 assert one["distance"] == pytest.approx(away[one["device"]], rel=1e-6, abs=0.05)
+
+
+def _names(flow: Any) -> Any:
+    """What stands where in a flow."""
+    inner = {name: sorted(flow[name]) for name in ("selector", "stores", "rates")}
+    return sorted(flow), inner, {group: sorted(one) for group, one in flow["stores"].items()}
 
 
 def _kind(question: str) -> str:
