@@ -25,7 +25,10 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Row(msgspec.Struct):
-    """A result as it is kept for a table of several benchmarks; times in seconds, `peak` in bytes."""
+    """A result as it is kept for a table of several benchmarks; times in seconds, `peak` in bytes.
+
+    `load`: the machine's, over the last minute when the benchmark ended.
+    """
 
     name: str
     count: int
@@ -37,6 +40,7 @@ class Row(msgspec.Struct):
     p50: float
     p99: float
     peak: int
+    load: float
 
 
 @dataclass
@@ -128,7 +132,8 @@ def _keep(results: Sequence[Result]) -> None:
     with Path(name).open("ab") as file:
         for one in results:
             work = (one.name, one.count, one.per_second, one.per_million, one.budget, one.ratio, one.wanted)
-            file.write(msgspec.json.encode(Row(*work, one.percentile(0.5), one.percentile(0.99), one.peak)) + b"\n")
+            row = Row(*work, one.percentile(0.5), one.percentile(0.99), one.peak, os.getloadavg()[0])
+            file.write(msgspec.json.encode(row) + b"\n")
 
 
 def _line(result: Result, width: int) -> str:

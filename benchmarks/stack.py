@@ -129,7 +129,7 @@ def main(options: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory() as folder:
             for name in options.only or BENCHMARKS:
                 command, rows = run(BENCHMARKS[name], servers, Path(folder) / "rows")
-                lines += [line(row, "" if at else f"`{command}`") for at, row in enumerate(rows)]
+                lines += [line(row, "" if at else f"`{command}`, load {row.load:.0f}") for at, row in enumerate(rows)]
                 failed += [] if rows else [name]
                 if options.table:
                     options.table.write_text("\n".join([*lines, ""]), "utf-8")
