@@ -16,6 +16,7 @@ from ingest.mqtt.inbound import Inbound
 from ingest.mqtt.outbox import Outbox
 from ingest.mqtt.packets import (
     Auth,
+    Connack,
     Connect,
     Disconnect,
     Packet,
@@ -146,17 +147,23 @@ class Connection(asyncio.Protocol):
                 client.inbound.released(packet.packet_id)
             case Subscribe():
                 done = subscribing.subscribe(packet, client.session, self._broker)
-                self._stream.write(encoding.encode(done.answer, version))
+                self._answer(encoding.encode(done.answer, version), client)
                 subscribing.send_retained(done.wants, client.session, self._broker)
             case Unsubscribe():
                 ended = subscribing.unsubscribe(packet, client.session, self._broker.router, version)
-                self._stream.write(encoding.encode(ended, version))
+                self._answer(encoding.encode(ended, version), client)
             case Disconnect():
                 self._disconnect(packet, client)
             case Auth():
                 self.end(ReasonCode.PROTOCOL_ERROR, "there is no enhanced authentication")
             case _:  # the reader lets nothing else through
                 self.end(ReasonCode.PROTOCOL_ERROR, "a client does not send this")
+
+    def _answer(self, data: bytes, client: _Client) -> None:
+        if len(data) <= client.terms.packet_limit:
+            self._stream.write(data)
+        else:
+            self.end(ReasonCode.PACKET_TOO_LARGE, "the answer is larger than the packets you take")
 
     # How it begins.
 
@@ -166,7 +173,11 @@ class Connection(asyncio.Protocol):
             agreed = agree(packet, broker.config, len(broker.sessions))
             identity = identify(packet, self._stream, broker, self._certified)
         except MalformedPacket as error:
-            self._refuse(error)
+            self._refuse(error, packet.properties.maximum_packet_size)
+            return
+        greeting = encoding.encode(accepted(agreed, packet, broker.config, identity), agreed.version)
+        if len(greeting) > agreed.packet_limit:
+            self._close("packet_too_large", b"")
             return
         older = broker.sessions.get(identity.name, agreed.client_id)
         if older is not None:
@@ -180,18 +191,20 @@ class Connection(asyncio.Protocol):
         self._client = _Client(agreed, session, Inbound(broker, self, session, agreed, stream), packet.will)
         self._state = State.LIVE
         broker.deadlines.set(self, self._heard + 1.5 * agreed.keep_alive)
-        stream.write(encoding.encode(accepted(agreed, packet, broker.config), agreed.version))
+        stream.write(greeting)
 
     # How it ends.
 
-    def _refuse(self, error: MalformedPacket) -> None:
-        """Answer what cannot be read or is not allowed, and close."""
+    def _refuse(self, error: MalformedPacket, limit: int | None = None) -> None:
+        """Answer what cannot be read or is not allowed, in `limit` bytes at most, and close."""
         version = self._reader.version
         if self._state is not State.NEW:
             self.end(error.code, error.detail)
             return
         answers = version == 5 or (version == 4 and error.code not in _UNANSWERED)
         last_word = encoding.encode(refused(error.code, error.detail), version) if answers else b""
+        if limit is not None and len(last_word) > limit:
+            last_word = encoding.encode(Connack(error.code), version)
         self._close(error.code.name.lower(), last_word)
 
     def end(self, code: ReasonCode, detail: str) -> None:

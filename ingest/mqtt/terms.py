@@ -8,6 +8,7 @@ from uuid import uuid4
 import msgspec
 
 from headwater.config import Mqtt
+from headwater.registry import Identity
 from ingest.mqtt import wire
 from ingest.mqtt.packets import Connack, Connect
 from ingest.mqtt.properties import Properties
@@ -80,10 +81,11 @@ def agree(connect: Connect, config: Mqtt, connected: int) -> Terms:
     )
 
 
-def accepted(terms: Terms, connect: Connect, config: Mqtt) -> Connack:
+def accepted(terms: Terms, connect: Connect, config: Mqtt, identity: Identity) -> Connack:
     """The CONNACK that tells a client what it gets, and what this endpoint does not do."""
     if terms.version == 4:
         return Connack()
+    answers_at = f"devices/{identity.device}/" if identity.device else None
     return Connack(
         properties=Properties(
             session_expiry_interval=0 if terms.lasting else None,
@@ -92,6 +94,7 @@ def accepted(terms: Terms, connect: Connect, config: Mqtt) -> Connack:
             receive_maximum=config.in_flight,
             topic_alias_maximum=ALIASES,
             maximum_packet_size=packet_limit(config),
+            response_information=answers_at if connect.properties.request_response_information else None,
             shared_subscription_available=0,
         )
     )

@@ -270,7 +270,7 @@ async def test_commands_go_to_topic_names_alone(here: Endpoint) -> None:
 
 
 async def test_one_who_is_told_too_much_is_told_the_code_alone(here: Endpoint) -> None:
-    client = await here.connected(properties=Properties(maximum_packet_size=20))
+    client = await here.connected(properties=Properties(maximum_packet_size=24))
     client.send_bytes(b"\0\0")
     assert await client.disconnected() == Disconnect(R.MALFORMED_PACKET)
 
