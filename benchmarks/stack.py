@@ -115,9 +115,13 @@ def line(row: Row, command: str) -> str:
     ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
     if row.ratio is not None and row.wanted is not None:
         ratio += f" (≥ {row.wanted:g})" + " **under**" * (row.ratio < row.wanted)
-    latency = f"{row.p50 * 1e3:.2g} / {row.p99 * 1e3:.2g}" if row.p50 else ""
-    work = f"| {row.name} | {command} | {row.per_second:,.0f} | {row.per_million:.1f} | {budget} | {ratio} |"
-    return f"{work} {latency} | {row.peak / 1e6:,.0f} |"
+    latency = f"{_shown(row.p50 * 1e3)} / {_shown(row.p99 * 1e3)}" if row.p50 else ""
+    done = f"{row.per_second:,.0f} | {row.per_million:,.1f}" if row.count else " | "
+    return f"| {row.name.strip()} | {command} | {done} | {budget} | {ratio} | {latency} | {row.peak / 1e6:,.0f} |"
+
+
+def _shown(milliseconds: float) -> str:
+    return f"{milliseconds:,.0f}" if milliseconds >= 10 else f"{milliseconds:.2g}"
 
 
 def main(options: argparse.Namespace) -> int:
