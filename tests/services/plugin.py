@@ -7,11 +7,14 @@ before pytest leaves. A server that can't be had skips its tests, with the reaso
 import gc
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import pytest
 
@@ -118,6 +121,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in FIXTURES:
                 services.begin(FIXTURES[fixture])
+
+
+def _ended(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def pytest_configure() -> None:
+    signal.signal(signal.SIGTERM, _ended)  # or a run that is told to end would leave its servers behind
 
 
 @pytest.hookimpl(tryfirst=True)
