@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from hashlib import sha256
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -336,7 +337,7 @@ async def test_the_lag_is_shown_while_the_store_does_not_say_what_it_has(
     await put(desk.log, [message(n) for n in range(7)], partition=1)
     async with running(desk.writer):
         await until(lambda: len(desk.store.rows) == 7)
-    desk.store.ledger_script.extend(["unavailable"] * 10_000)
+    desk.store.ledger_script.extend(repeat("unavailable", 10_000))
     await put(desk.log, [message(n) for n in range(7, 12)], partition=1)
     async with running(desk.again()):
         await until(lambda: desk.metrics.sample("lag", group="shelf.messages", partition="1") == 5)
