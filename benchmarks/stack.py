@@ -20,7 +20,7 @@ import msgspec
 
 from benchmarks.measure import ROWS, Row, machine
 from tests.services.plugin import FIXTURES, Services
-from tests.services.server import START_TIME, Server
+from tests.services.server import START_TIME, Missing, Server
 
 MOST_SECONDS = 600.0
 """For one benchmark."""
@@ -137,6 +137,8 @@ def main(options: argparse.Namespace) -> int:
                 failed += [] if rows else [name]
                 if options.table:
                     options.table.write_text("\n".join([*lines, ""]), "utf-8")
+    except Missing as missing:
+        raise SystemExit(str(missing)) from None
     finally:
         services.close()
     print(f"# {machine()}; {(time.monotonic() - began) / 60:.1f} minutes", *lines, sep="\n")
