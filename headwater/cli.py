@@ -18,6 +18,7 @@ _COMMANDS = {
     "replay": "headwater.commands.replay:replay",
     "tail": "headwater.commands.tail:tail",
     "devices": "headwater.commands.devices:devices",
+    "ca": "headwater.commands.ca:ca",
     "keys": "headwater.commands.keys:keys",
     "audit": "headwater.commands.audit:audit",
     "plan": "headwater.commands.plan:plan",

@@ -4,11 +4,15 @@ In: names. Out: tables, or JSON with --json; a token once, when it is made, with
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
 
+from headwater.authority import DEVICE_DAYS
+from headwater.commands.ca import authority_option, opened, out_option
+from headwater.commands.certificates import certify, certify_by, revoke
 from headwater.commands.client import Client, asks, segment
 from headwater.commands.output import plain, print_json, print_table
 from headwater.errors import Rejected
@@ -40,6 +44,8 @@ def devices() -> None:
     headwater devices add gw-1 --speaks-for "tag-*"  a gateway that sends for tags
     headwater devices disable pump-7                 refused from now on, also where connected
     headwater devices rotate pump-7                  a new token; the old one ends at once
+    headwater devices certify pump-7                 one more certificate, by `headwater ca`
+    headwater devices revoke pump-7 pump-7.pem       that certificate no more
     """
 
 
@@ -47,17 +53,59 @@ def devices() -> None:
 @named
 @click.option("--model", default="", help="The model it is checked by; without: by the name's pattern.")
 @click.option("--speaks-for", multiple=True, help="A device, or `prefix*`, that it may send for. Can be repeated.")
+@click.option("--speaks-for-group", multiple=True, help="A group whose devices it may send for. Can be repeated.")
+@click.option("--group", multiple=True, help="A group it is in. Can be repeated.")
+@click.option("--asset", default="", help="What it is a part of.")
+@click.option("--attribute", multiple=True, metavar="NAME=TEXT", help="What people want to know of it. Repeatable.")
+@click.option("--cert", is_flag=True, help="Make a certificate for it as well, by the authority in --ca.")
+@authority_option
+@out_option
 @as_json
 @asks
-def add(client: Client, name: str, model: str, speaks_for: tuple[str, ...], as_json: bool) -> None:
+def add(
+    client: Client,
+    name: str,
+    *,
+    model: str,
+    speaks_for: tuple[str, ...],
+    speaks_for_group: tuple[str, ...],
+    group: tuple[str, ...],
+    asset: str,
+    attribute: tuple[str, ...],
+    cert: bool,
+    ca: Path,
+    out: Path,
+    as_json: bool,
+) -> None:
     """Add a device and print its token, which is not shown again, with lines that use it.
 
     \b
     headwater devices add pump-7
     TOKEN=$(headwater devices add pump-8)
+    headwater devices add pump-9 --cert            with files for mosquitto_pub --cert … --key …
     """
-    body = {"name": name, "model": model, "speaks_for": list(speaks_for)}
-    _show_token(client, client.call("POST", _PATH, body=body).body, as_json)
+    body = {
+        "name": name,
+        "model": model,
+        "speaks_for": list(speaks_for),
+        "speaks_for_groups": list(speaks_for_group),
+        "groups": list(group),
+        "asset": asset,
+        "attributes": _attributes(attribute),
+    }
+    if cert:
+        opened(ca)  # says what is missing before anything is made
+    device = client.call("POST", _PATH, body=body).body
+    if cert:
+        certify_by(client, name, ca, out, DEVICE_DAYS, None)
+    _show_token(client, device, as_json)
+
+
+def _attributes(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in given]
+    if any(not mark for _, mark, _ in pairs):
+        raise click.UsageError("--attribute NAME=TEXT")
+    return {key: text for key, _, text in pairs}
 
 
 @devices.command("list")
@@ -134,11 +182,15 @@ def set_(
 
 @devices.command()
 @named
+@click.option(
+    "--overlap", type=click.FloatRange(0, 30 * 86_400), default=0.0, help="Seconds that the old one is good for."
+)
 @as_json
 @asks
-def rotate(client: Client, name: str, as_json: bool) -> None:
-    """Give it a new token and print it; the old one ends at once."""
-    _show_token(client, client.call("POST", f"{_of(name)}/rotate").body, as_json)
+def rotate(client: Client, name: str, overlap: float, as_json: bool) -> None:
+    """Give it a new token and print it; the old one ends at once, or after --overlap."""
+    query = {"overlap": str(overlap)} if overlap else None
+    _show_token(client, client.call("POST", f"{_of(name)}/rotate", query=query).body, as_json)
 
 
 @devices.command()
@@ -148,6 +200,10 @@ def remove(client: Client, name: str) -> None:
     """Take it out of the registry; what it has sent stays."""
     client.call("DELETE", _of(name))
     click.echo(f"removed {name}", err=True)
+
+
+devices.add_command(certify)
+devices.add_command(revoke)
 
 
 def _of(name: str) -> str:
