@@ -232,8 +232,8 @@ class Member:
     async def _begin(self, granted: Sequence[TopicPartition]) -> None:
         """Find out where the partitions start, and let them run."""
         ours = [self._ours(at) for at in granted]
+        self._announced = ours  # also if the hook is cut short: what it has begun is to be given up
         starts = await self._hooks.assigned(ours) if self._hooks is not None and ours else {}
-        self._announced = ours
         if granted:
             what, time = f"group {self._name}", self._config.request_time
             known = await within(time, self._place.committed(granted), what)

@@ -186,8 +186,8 @@ class Member:
         granted = sorted(self._granted)
         self.silent_since = self._time()  # a hook that hangs is silence
         async with self._hook_runs:
+            self._announced.update(granted)
             starts = await self._hooks.assigned(granted) if self._hooks is not None else {}
-            self._announced.update(self._granted.intersection(granted))
         self.silent_since = None
         known = self._state.commits.get(self._name, {})
         positions = {at: starts.get(at, known.get(at, self._state.at[at].first)) for at in granted}

@@ -73,6 +73,34 @@ async def test_revoked_is_awaited_before_another_gets_the_partition_and_may_comm
         assert await log.committed("g", TOPIC) == {0: 1, 1: 1}
 
 
+async def test_what_is_withdrawn_while_the_assigned_hook_runs_is_revoked(logs: Logs) -> None:
+    """Else a worker that was told of four partitions, and then of one, would believe that it has all four."""
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    class Slow(Recorder):
+        async def assigned(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Offset]:
+            await super().assigned(partitions)
+            begun.set()
+            await may_end.wait()
+            return {}
+
+    one, two = Slow(), Recorder()
+    async with logs.open(topic(2)) as log, log.subscribe([TOPIC], "g", one) as first:
+        waiting = asyncio.ensure_future(first.batch(10, 1000, 0))
+        await asyncio.wait_for(begun.wait(), 30)
+        async with log.subscribe([TOPIC], "g", two) as second:
+            asyncio.get_running_loop().call_later(0.3, may_end.set)
+            async with asyncio.timeout(60):
+                while not (two.held and one.held and one.held.isdisjoint(two.held)):
+                    await second.batch(10, 1000, 0)
+                    if waiting.done():
+                        await waiting
+                        waiting = asyncio.ensure_future(first.batch(10, 1000, 0))
+            assert one.held | two.held == {at(0), at(1)}
+            waiting.cancel()
+            await asyncio.wait({waiting})
+
+
 async def test_nothing_of_a_revoked_partition_is_handed_out(logs: Logs) -> None:
     """Not even what a batch had taken, while it waited for company."""
     one, two = Recorder(), Recorder()
