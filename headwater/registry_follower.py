@@ -22,7 +22,7 @@ _LONGEST_PAUSE = 2.0
 class RegistryFollower:
     """`clock`: seconds that only grow. `check_every`: seconds between looks whether anything was missed.
 
-    `from_end`: what is there before the start is not read. Entries come again where a log has lost its end.
+    Entries come again where a log has lost its end.
     """
 
     def __init__(
@@ -33,8 +33,6 @@ class RegistryFollower:
         clock: Callable[[], float],
         check_every: float,
         topic: str = REGISTRY,
-        *,
-        from_end: bool = False,
     ) -> None:
         self._log = log
         self._take = take
@@ -42,8 +40,11 @@ class RegistryFollower:
         self._clock = clock
         self._check_every = check_every
         self._topic = topic
-        self._from_end = from_end
         self._positions: dict[Partition, int] = {}
+
+    def skip_to(self, partition: Partition, offset: int) -> None:
+        """Begin there. To be called before `running`."""
+        self._positions[partition] = offset
 
     @asynccontextmanager
     async def running(self, start_time: float) -> AsyncGenerator[None, None]:
@@ -62,9 +63,8 @@ class RegistryFollower:
         when = self._clock()
         try:
             async with asyncio.timeout(seconds):
-                for partition, (first, after) in (await self._log.ends(self._topic)).items():
-                    start = self._positions.get(partition, after if self._from_end else first)
-                    await self._read(partition, max(first, start), first)
+                for partition, (first, _) in (await self._log.ends(self._topic)).items():
+                    await self._read(partition, max(first, self._positions.get(partition, first)), first)
         except TimeoutError:
             raise Unavailable(f"topic {self._topic} could not be read within {seconds:g} s") from None
         self._caught_up(when)

@@ -14,10 +14,12 @@ from headwater.metrics import Metrics
 from headwater.registry import Identity
 from ingest.contract import Door, Intake, Receipt, Rejection, Source
 from ingest.mqtt.deadlines import Deadlines, Expiring
+from ingest.mqtt.outbox import Outgoing
 from ingest.mqtt.packets import RETAIN, Publish, Will
 from ingest.mqtt.plane import Plane
 from ingest.mqtt.reasons import ReasonCode
 from ingest.mqtt.rights import Rights
+from ingest.mqtt.routed import Chosen
 from ingest.mqtt.router import Router
 from ingest.mqtt.sessions import Sessions
 from ingest.topics import source_for, unknown_source
@@ -57,12 +59,13 @@ class PublishReceipt(Receipt):
     """The receipt of PUBLISHes that came one behind the other with the same topic, properties and kind of QoS.
 
     `answers`: for each its PUBACK or PUBREC, see `encoding.words`; empty with QoS 0. `publishes`: what to route once it
-    is durable; None while nobody listens.
+    is durable; None while nobody listens. `chosen`: what goes to members of shared subscriptions then.
     """
 
-    __slots__ = ("answers", "publishes")
+    __slots__ = ("answers", "chosen", "publishes")
 
     answers: list[int]
+    chosen: list[Chosen] | None
     publishes: list[Publish] | None
 
     def valid(self) -> list[Publish]:
@@ -107,7 +110,8 @@ class Broker:
         self._open = metrics.connections.labels("mqtt")
         self._holding: deque[Holding] = deque()
         self._asked = False  # the intake will call back
-        self._wills: list[PublishReceipt] = []
+        self._wills: list[tuple[PublishReceipt, str]] = []
+        plane.attach(self)
 
     def room(self, arriving: int) -> bool:
         """Whether one more may come, beside `arriving` that are not yet here."""
@@ -169,8 +173,11 @@ class Broker:
         receipt.answers = []
         publish = Publish(will.topic, will.payload, will.qos << 1 | will.retain, 0, will.properties)
         receipt.publishes = [publish] if self.router.subscriptions.count else None
-        self._wills.append(receipt)
-        self.take(identity, self.source(identity, publish, peer), receipt.publishes or [publish], receipt, sender)
+        receipt.chosen = None
+        self._wills.append((receipt, sender))
+        self.take(identity, self.source(identity, publish, peer), [publish], receipt, sender)
+        if not receipt.failed:
+            receipt.chosen = self.plane.forward([publish], receipt, sender)
         self.release()
 
     def source(self, identity: Identity, publish: Publish, peer: str) -> Source:
@@ -205,14 +212,18 @@ class Broker:
 
     def release(self) -> None:
         """Wills that are durable go to whoever listens. `ingest.contract.Owner`."""
-        waiting, settled = [], []
-        for receipt in self._wills:
-            (waiting if receipt.waiting else settled).append(receipt)
-        self._wills = waiting
-        for receipt in settled:
+        settled = [item for item in self._wills if not item[0].waiting]
+        self._wills = [item for item in self._wills if item[0].waiting]
+        for receipt, sender in settled:
             if not receipt.failed:
-                for publish in receipt.valid():
-                    self.router.route(publish)
+                self.deliver(receipt, sender)
+
+    def deliver(self, receipt: PublishReceipt, sender: str) -> None:
+        """What is durable goes to those who are reached straight."""
+        for publish in receipt.valid():
+            self.router.route(publish, sender)
+        for publish, session, grant in receipt.chosen or ():
+            session.deliver(Outgoing(publish, self.clock()), (grant,), "")
 
 
 def source_of(publish: Publish, peer: str) -> Source:

@@ -7,13 +7,16 @@ connection: the broker's one timer calls `expired`.
 
 import asyncio
 from enum import IntEnum
+from functools import partial
 from typing import Final, cast
 
 from ingest.mqtt import encoding, subscribing
 from ingest.mqtt.broker import Broker
 from ingest.mqtt.identifying import Certified, identify
 from ingest.mqtt.inbound import Inbound
-from ingest.mqtt.outbox import Outbox
+from ingest.mqtt.joining import check_room, outbox_of, session_of
+from ingest.mqtt.lasting import KeptSession
+from ingest.mqtt.ownership import Joined
 from ingest.mqtt.packets import (
     Auth,
     Connack,
@@ -34,7 +37,9 @@ from ingest.mqtt.properties import Properties
 from ingest.mqtt.reader import Reader
 from ingest.mqtt.reasons import MalformedPacket, ReasonCode
 from ingest.mqtt.sessions import Session
+from ingest.mqtt.state import key_of
 from ingest.mqtt.stream import Stream
+from ingest.mqtt.subscriptions import Grant
 from ingest.mqtt.terms import ALIASES, Terms, accepted, agree, packet_limit, refused
 
 LINGER = 2.0
@@ -57,9 +62,10 @@ class State(IntEnum):
     """Where a connection is in its life; it only ever goes forward."""
 
     NEW = 0  # CONNECT has not come
-    LIVE = 1
-    LEAVING = 2  # the client has said DISCONNECT, and what it sent before is not yet all with the intake
-    OVER = 3  # what still comes is not looked at
+    JOINING = 1  # its session has been claimed, and the log has not yet said who has it
+    LIVE = 2
+    LEAVING = 3  # the client has said DISCONNECT, and what it sent before is not yet all with the intake
+    OVER = 4  # what still comes is not looked at
 
 
 class _Client:
@@ -77,7 +83,7 @@ class _Client:
 class Connection(asyncio.Protocol):
     """Made by the server for each transport. What other parts call on it: `Connected`, `Line`, `Wire`, `Expiring`."""
 
-    __slots__ = ("_broker", "_certified", "_client", "_heard", "_reader", "_state", "_stream", "deadline")
+    __slots__ = ("_broker", "_certified", "_client", "_early", "_heard", "_reader", "_state", "_stream", "deadline")
 
     _stream: Stream
 
@@ -88,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._reader = Reader(packet_limit(broker.config), broker.config.payload_size, ALIASES)
         self._state = State.NEW
         self._client: _Client | None = None
+        self._early: list[Packet] = []  # what came before the CONNACK
         self._heard = 0.0
         self.deadline = 0
 
@@ -110,13 +117,16 @@ class Connection(asyncio.Protocol):
             client.inbound.take(cast("list[Publish]", found))
         else:
             self._take(found)
-        if self._reader.broken is not None:
+        if self._reader.broken is not None and self._state is not State.JOINING:
             self._refuse(self._reader.broken)
 
     def _take(self, packets: list[Packet]) -> None:
         """Packets of every kind, in their order; PUBLISHes that stand together go together."""
         publishes: list[Publish] = []
-        for packet in packets:
+        for at, packet in enumerate(packets):
+            if self._state is State.JOINING:
+                self._early += packets[at:]
+                return
             if type(packet) is Publish:
                 publishes.append(packet)
                 continue
@@ -147,11 +157,10 @@ class Connection(asyncio.Protocol):
                 client.inbound.released(packet.packet_id)
             case Subscribe():
                 done = subscribing.subscribe(packet, client.session, self._broker)
-                self._answer(encoding.encode(done.answer, version), client)
-                subscribing.send_retained(done.wants, client.session, self._broker)
+                self._answer_once_kept(encoding.encode(done.answer, version), client, done.wants)
             case Unsubscribe():
-                ended = subscribing.unsubscribe(packet, client.session, self._broker.router, version)
-                self._answer(encoding.encode(ended, version), client)
+                ended = subscribing.unsubscribe(packet, client.session, self._broker, version)
+                self._answer_once_kept(encoding.encode(ended, version), client, [])
             case Disconnect():
                 self._disconnect(packet, client)
             case Auth():
@@ -159,11 +168,27 @@ class Connection(asyncio.Protocol):
             case _:  # the reader lets nothing else through
                 self.end(ReasonCode.PROTOCOL_ERROR, "a client does not send this")
 
-    def _answer(self, data: bytes, client: _Client) -> None:
-        if len(data) <= client.terms.packet_limit:
-            self._stream.write(data)
+    def _answer_once_kept(self, answer: bytes, client: _Client, wants: list[tuple[str, Grant]]) -> None:
+        """Answer when the log has the session as it is now, where others must know it; then what is retained."""
+        session = client.session
+
+        def say() -> None:
+            if len(answer) > client.terms.packet_limit:
+                self.end(ReasonCode.PACKET_TOO_LARGE, "the answer is larger than the packets you take")
+                return
+            self._stream.write(answer)
+            subscribing.send_retained(wants, session, self._broker)
+
+        def saved(ok: bool) -> None:  # noqa: FBT001 - a callback
+            if ok:
+                say()
+            else:
+                self.end(ReasonCode.SERVER_BUSY, "the log cannot take it now; send again")
+
+        if isinstance(session, KeptSession):
+            self._broker.plane.owner.save(session, saved)
         else:
-            self.end(ReasonCode.PACKET_TOO_LARGE, "the answer is larger than the packets you take")
+            say()
 
     # How it begins.
 
@@ -172,33 +197,67 @@ class Connection(asyncio.Protocol):
         try:
             agreed = agree(packet, broker.config, len(broker.sessions))
             identity = identify(packet, self._stream, broker, self._certified)
+            check_room(agreed, key := key_of(identity.name, agreed.client_id), broker)
         except MalformedPacket as error:
             self._refuse(error, packet.properties.maximum_packet_size)
             return
-        greeting = encoding.encode(accepted(agreed, packet, broker.config, identity), agreed.version)
-        if len(greeting) > agreed.packet_limit:
+        greeting = accepted(agreed, packet, broker.config, identity, present=False)
+        if len(encoding.encode(greeting, agreed.version)) > agreed.packet_limit:
             self._close("packet_too_large", b"")
             return
-        older = broker.sessions.get(identity.name, agreed.client_id)
+        self._end_older(key)
+        owner = broker.plane.owner
+        if owner.needs_claim(key, lasting=agreed.expiry > 0):
+            self._state = State.JOINING
+            stream.pause()
+            broker.deadlines.set(self, self._heard + 3 * broker.patience)
+            owner.claim(identity, agreed.client_id, packet, agreed.expiry, partial(self._joined, packet, agreed))
+        else:
+            session = Session(agreed.client_id, identity, self, outbox_of(agreed, stream, broker))
+            self._enter(packet, agreed, session, present=False)
+
+    def _joined(self, packet: Connect, agreed: Terms, joined: Joined | None) -> None:
+        """The log has said whether it has the session; whoever is gone by now lets it go."""
+        owner = self._broker.plane.owner
+        if self._state is not State.JOINING:
+            if joined is not None:
+                owner.abandon(joined.state)
+            return
+        if joined is None:
+            self._refuse(MalformedPacket(ReasonCode.SERVER_UNAVAILABLE, "the log cannot take it now"))
+            return
+        session = session_of(joined, agreed, self, self._stream, self._broker)
+        self._end_older(session.key)
+        owner.enter(session)
+        self._heard = self._broker.clock()
+        self._enter(packet, agreed, session, present=joined.present)
+        self._broker.plane.resume(session, joined.start)
+        self.resume()
+        early, self._early = self._early, []
+        self._take(early)
+        if self._reader.broken is not None:
+            self._refuse(self._reader.broken)
+
+    def _end_older(self, key: str) -> None:
+        older = self._broker.sessions.named(key)
         if older is not None:
             older.line.end(ReasonCode.SESSION_TAKEN_OVER, "the client identifier has connected again")
-        outbox = Outbox(
-            agreed.version, agreed.window, agreed.packet_limit, stream.send, broker.clock, broker.router.tally,
-            agreed.aliases,
-        )  # fmt: skip
-        session = Session(agreed.client_id, identity, self, outbox)
+
+    def _enter(self, packet: Connect, agreed: Terms, session: Session, *, present: bool) -> None:
+        broker, stream = self._broker, self._stream
         broker.sessions.add(session)
         self._client = _Client(agreed, session, Inbound(broker, self, session, agreed, stream), packet.will)
         self._state = State.LIVE
         broker.deadlines.set(self, self._heard + 1.5 * agreed.keep_alive)
-        stream.write(greeting)
+        greeting = accepted(agreed, packet, broker.config, session.identity, present=present)
+        stream.write(encoding.encode(greeting, agreed.version))
 
     # How it ends.
 
     def _refuse(self, error: MalformedPacket, limit: int | None = None) -> None:
         """Answer what cannot be read or is not allowed, in `limit` bytes at most, and close."""
         version = self._reader.version
-        if self._state is not State.NEW:
+        if self._state > State.JOINING:
             self.end(error.code, error.detail)
             return
         answers = version == 5 or (version == 4 and error.code not in _UNANSWERED)
@@ -229,9 +288,12 @@ class Connection(asyncio.Protocol):
         self._forget(will=True)
 
     def _disconnect(self, packet: Disconnect, client: _Client) -> None:
-        if packet.properties.session_expiry_interval and not client.terms.lasting:
+        interval = packet.properties.session_expiry_interval
+        if interval and not client.terms.asked_expiry:
             self.end(ReasonCode.PROTOCOL_ERROR, "a session that was to end with its connection cannot be made to last")
             return
+        if interval is not None and isinstance(client.session, KeptSession) and client.session.lasting:
+            client.session.expiry = min(interval, int(self._broker.config.session_expiry))
         self._state = State.LEAVING
         self._forget(will=packet.code is not ReasonCode.SUCCESS)
         if client.inbound.holds:
@@ -258,7 +320,9 @@ class Connection(asyncio.Protocol):
         client = self._client
         if client is None or not self._broker.sessions.remove(client.session):
             return
-        subscribing.unsubscribe_all(client.session, self._broker.router)
+        if isinstance(client.session, KeptSession):
+            client.will = self._broker.plane.owner.leave(client.session, client.will if will else None)
+        subscribing.unsubscribe_all(client.session, self._broker)
         client.session.outbox.end()
         if will:
             self._publish_will(client)
@@ -284,7 +348,9 @@ class Connection(asyncio.Protocol):
             return
         self._stream.pause()
         self._client.inbound.drop()
-        self._publish_will(self._client)
+        will = self._client.will
+        if will is not None and not (self._client.session.lasting and will.properties.will_delay_interval):
+            self._publish_will(self._client)
 
     def expired(self, now: float) -> None:
         """The moment set has come: for CONNECT to be there, for the keep alive, for the client to be gone."""
@@ -300,7 +366,7 @@ class Connection(asyncio.Protocol):
             return
         if client is not None:
             client.inbound.abandon()
-        if self._state is State.NEW:
+        if self._state <= State.JOINING:
             self._broker.closed("connect_time")
         self.abort()
 

@@ -7,7 +7,7 @@ else, whatever the bytes are.
 from collections.abc import Callable
 from typing import Final
 
-from ingest.mqtt import packets, properties, topics, wire
+from ingest.mqtt import packets, properties, shared, topics, wire
 from ingest.mqtt.packets import (
     Auth,
     Connack,
@@ -178,7 +178,7 @@ def _subscription(pattern: str, options: int, version: int) -> Subscription:
     if retain_handling == 3:
         raise wire.against_protocol("retain handling is 3")
     no_local = bool(options & 0x04)
-    if no_local and pattern.startswith(topics.SHARED):
+    if no_local and pattern.startswith(shared.SHARED):
         raise wire.against_protocol("no-local on a shared subscription")
     return Subscription(pattern, options & 3, no_local, bool(options & 0x08), retain_handling)
 

@@ -58,8 +58,8 @@ class Inbound:
     """`ingest.contract.Owner` of its connection's receipts."""
 
     __slots__ = (
-        "_broker", "_held", "_identity", "_in_flight", "_maximum", "_over", "_peer",
-        "_pending", "_session", "_sources", "_terms", "_waiting", "_wire", "_write",
+        "_broker", "_groups", "_held", "_identity", "_in_flight", "_maximum", "_over", "_peer", "_pending",
+        "_session", "_sources", "_terms", "_waiting", "_wanted", "_wire", "_write",
     )  # fmt: skip
 
     def __init__(self, broker: Broker, wire: Wire, session: Session, terms: Terms, stream: Stream) -> None:
@@ -73,7 +73,10 @@ class Inbound:
         self._maximum = broker.config.in_flight
         self._pending: list[PublishReceipt] = []
         self._sources: dict[str | tuple[str, str], Source] = {}
-        self._in_flight = 0  # accepted, with QoS 1 or 2, and not answered (version 5 and QoS 2: not released)
+        self._wanted = broker.plane.table.wanted
+        self._groups = broker.plane.table.groups.members
+        resumed = len(session.received) if terms.version == 5 else 0
+        self._in_flight = resumed  # accepted, with QoS 1 or 2, and not answered (version 5 and QoS 2: not released)
         self._held: Held | None = None
         self._waiting = False  # the broker will call `relieved`
         self._over = False  # nothing more is taken, nothing more is acknowledged
@@ -210,6 +213,7 @@ class Inbound:
             source = self._sources[key] = broker.source(self._identity, first, self._peer)
         receipt = PublishReceipt(self)
         receipt.answers = answers
+        receipt.chosen = None
         receipt.publishes = run if broker.router.subscriptions.count else None
         self._pending.append(receipt)
         self._in_flight += len(answers)
@@ -217,6 +221,8 @@ class Inbound:
             broker.take(self._identity, source, run, receipt, self._session.key)
         else:
             broker.accept(self._identity, source, [publish.payload for publish in run], receipt)
+        if (self._wanted.count or self._groups.count) and not receipt.failed:
+            receipt.chosen = broker.plane.forward(run, receipt, self._session.key)
 
     def _takes(self, publish: Publish) -> bool:
         """Look at QoS 2. False: it is answered already, or the connection is over."""
@@ -250,9 +256,8 @@ class Inbound:
             else:
                 self._answer_each(receipt, answers)
                 answers = []
-            if receipt.publishes is not None:
-                for publish in receipt.valid():
-                    self._broker.router.route(publish, self._session)
+            if receipt.publishes is not None or receipt.chosen:
+                self._broker.deliver(receipt, self._session.key)
         if not settled:
             return
         del self._pending[:settled]
@@ -270,6 +275,7 @@ class Inbound:
                 if answer & _TYPE == _PUBREC:
                     received[answer & 0xFFFF] = True
                     self._in_flight += self._terms.version == 5
+            self._session.changed()
         if not self._over:
             self._write(encoding.words(answers))
 
@@ -304,6 +310,7 @@ class Inbound:
         code = ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
         if done:
             del self._session.received[packet_id]
+            self._session.changed()
             self._in_flight -= self._terms.version == 5
             code = ReasonCode.SUCCESS
         self._write(encoding.encode(Pubcomp(packet_id, code), self._terms.version))

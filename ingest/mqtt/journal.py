@@ -1,10 +1,11 @@
 """One topic of the log that belongs to the MQTT endpoint: appended to in order, and followed by every gateway.
 
-In: entries with their receipts. Out: `take(entries)` for whatever any gateway has appended; each receipt counted down
+In: entries with their receipts. Out: `take(entry)` for whatever any gateway has appended; each receipt counted down
 once its entry is durable, and, where the topic is a table, once this gateway has read it back: who is acknowledged
 then finds here what was written. What waits too long has failed.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -37,12 +38,23 @@ class JournalTerms(msgspec.Struct, frozen=True, eq=False):
     clock: Callable[[], float]
 
 
+class _Told:
+    """The owner of one receipt, who wants to know. `ingest.contract.Owner`."""
+
+    __slots__ = ("_done", "receipt")
+
+    def __init__(self, done: Callable[[bool], None]) -> None:
+        self._done = done
+        self.receipt = Receipt(self)
+
+    def release(self) -> None:
+        self._done(not self.receipt.failed)
+
+
 class Journal:
     """`next`: the offset up to which `take` has been given all. `table`: entries are read back before they count."""
 
-    def __init__(
-        self, topic: str, terms: JournalTerms, take: Callable[[Sequence[Entry]], None], *, table: bool = True
-    ) -> None:
+    def __init__(self, topic: str, terms: JournalTerms, take: Callable[[Entry], None], *, table: bool = True) -> None:
         self.next = 0
         self._topic = topic
         self._terms = terms
@@ -61,9 +73,7 @@ class Journal:
                 offsets=True,
             )
         )
-        self._follower = RegistryFollower(
-            terms.log, self._take, lambda _: None, terms.clock, terms.check_every, topic, from_end=not table
-        )
+        self._follower = RegistryFollower(terms.log, self._take, lambda _: None, terms.clock, terms.check_every, topic)
         self._unread: deque[tuple[float, Waiting]] = deque()  # durable and not read back: when that must be, and what
         self._added = self._done = 0
         self._callbacks: deque[tuple[int, Callable[[], None]]] = deque()
@@ -73,6 +83,7 @@ class Journal:
         """Read what is there, within so many seconds; then append and follow. Raises `Unavailable`."""
         if not self._table:
             self.next = (await self._terms.log.ends(self._topic))[0].next
+            self._follower.skip_to(0, self.next)
         async with self._follower.running(start_time):
             try:
                 yield
@@ -97,6 +108,13 @@ class Journal:
         pressure.size += size
         if pressure.count >= pressure.most or pressure.size >= pressure.most_size:
             pressure.look()
+
+    def write(self, key: bytes, value: bytes | None, done: Callable[[bool], None]) -> None:
+        """Append it, and call `done` when it is settled: True if it is there."""
+        told = _Told(done)
+        self.add(key, value, told.receipt)
+        if not told.receipt.waiting:
+            asyncio.get_running_loop().call_soon(told.release)
 
     def when_done(self, callback: Callable[[], None]) -> None:
         """Call it once everything that was added until now is settled; at once if it is."""
@@ -125,11 +143,12 @@ class Journal:
         self._finish(failed, failed=True)
 
     def _take(self, entries: Sequence[Entry]) -> None:
-        try:
-            self._apply(entries)
-        except Exception:  # one entry that nobody understands is not to stop all that come behind it
-            log.exception("entries could not be applied", topic=self._topic)
-        self.next = entries[-1].offset + 1
+        for entry in entries:
+            try:
+                self._apply(entry)
+            except Exception:  # one entry that nobody understands is not to stop all that come behind it
+                log.exception("an entry could not be applied", topic=self._topic, offset=entry.offset)
+            self.next = entry.offset + 1
         done: list[Waiting] = []
         while self._unread and self._unread[0][1].offset < self.next:
             done.append(self._unread.popleft()[1])

@@ -6,7 +6,7 @@ Source: OASIS MQTT 5.0, sections 4.3, 4.4, 4.6 and 4.9.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -27,10 +27,15 @@ _PORTION = 500
 class Tally:
     """What became of deliveries since it was last looked at."""
 
-    __slots__ = ("delivered", "expired", "slow", "too_large")
+    __slots__ = ("delivered", "dropped", "expired", "slow", "too_large")
 
     def __init__(self) -> None:
-        self.delivered = self.expired = self.slow = self.too_large = 0
+        self.delivered = self.dropped = self.expired = self.slow = self.too_large = 0
+
+    def undelivered(self) -> Sequence[tuple[str, int]]:
+        """Why, and how many."""
+        counts = (self.slow, self.expired, self.too_large, self.dropped)
+        return tuple(zip(("slow", "expired", "too_large", "queue_full"), counts, strict=True))
 
 
 class Outgoing:
@@ -84,11 +89,15 @@ class Outgoing:
 
 
 class Delivery(NamedTuple):
-    """A message for one client. `flags`: QoS and RETAIN, as in the packet's first byte."""
+    """A message for one client. `flags`: QoS and RETAIN, as in the packet's first byte.
+
+    `offset`: on topic `routed`, -1 if it did not come from there.
+    """
 
     message: Outgoing
     flags: int
     identifiers: tuple[int, ...]
+    offset: int = -1
 
 
 class Outbox:
@@ -134,11 +143,15 @@ class Outbox:
         if self._may_send() and not self._queue:
             self._transmit(message, qos << 1 | retain, identifiers)
             return True
+        queue = self._waiting()
+        queue.append(Delivery(message, qos << 1 | retain, identifiers))
+        self._queue_size += len(message.payload)
+        return len(queue) <= QUEUED and self._queue_size <= QUEUED_SIZE
+
+    def _waiting(self) -> deque[Delivery]:
         if self._queue is None:
             self._queue = deque()
-        self._queue.append(Delivery(message, qos << 1 | retain, identifiers))
-        self._queue_size += len(message.payload)
-        return len(self._queue) <= QUEUED and self._queue_size <= QUEUED_SIZE
+        return self._queue
 
     def acknowledged(self, packet_id: int) -> None:
         """PUBACK or PUBCOMP, or a PUBREC that says no: the message is done. An id that is not known is let pass."""
@@ -157,9 +170,9 @@ class Outbox:
     def pump(self) -> None:
         """Send what waits, as far as the client takes it."""
         while self._queue and self._may_send():
-            message, flags, identifiers = self._queue.popleft()
-            self._queue_size -= len(message.payload)
-            self._transmit(message, flags, identifiers)
+            delivery = self._queue.popleft()
+            self._queue_size -= len(delivery.message.payload)
+            self._transmit(*delivery)
         if self._following:
             self._take_following()
 
@@ -189,7 +202,10 @@ class Outbox:
     def _may_send(self) -> bool:
         return len(self._flight) < self._window and not self.blocked
 
-    def _transmit(self, message: Outgoing, flags: int, identifiers: tuple[int, ...]) -> None:
+    def _note(self, packet_id: int, message: Outgoing, flags: int, offset: int) -> None:
+        """A QoS 1 or 2 message goes out."""
+
+    def _transmit(self, message: Outgoing, flags: int, identifiers: tuple[int, ...], offset: int = -1) -> None:
         now = self._clock()
         if message.expires is not None and message.expires <= now:
             self._tally.expired += 1
@@ -210,6 +226,7 @@ class Outbox:
             return
         packet_id = self._next_id()
         self._flight[packet_id] = False
+        self._note(packet_id, message, flags, offset)
         self._send(b"".join((head, packet_id.to_bytes(2, "big"), tail)))
 
     def _next_id(self) -> int:

@@ -14,6 +14,7 @@ from headwater.log import Entry
 from headwater.times import SECOND
 from ingest.mqtt.packets import RETAIN, Publish
 from ingest.mqtt.properties import NONE, Properties
+from ingest.mqtt.state import handed_on
 
 _EACH = 500
 """What a retained message costs beside its topic and payload, about."""
@@ -22,7 +23,7 @@ log = structlog.get_logger()
 
 
 class RetainedMessage(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """An entry's value. `at`: when it came, microseconds since 1970 UTC. `sender`: see `state.SessionState.key`."""
+    """An entry's value. `at`: when it came, microseconds since 1970 UTC. `sender`: see `state.key_of`."""
 
     payload: bytes
     qos: int
@@ -52,10 +53,7 @@ def value_of(publish: Publish, now: int, sender: str) -> bytes | None:
     """The entry's value for a PUBLISH with RETAIN; None, which forgets the topic, where its payload is empty."""
     if not publish.payload:
         return None
-    given = publish.properties
-    if given.topic_alias is not None:
-        given = msgspec.structs.replace(given, topic_alias=None)
-    return encode(RetainedMessage(publish.payload, publish.qos, now, sender, given))
+    return encode(RetainedMessage(publish.payload, publish.qos, now, sender, handed_on(publish.properties)))
 
 
 class _Node:
@@ -83,14 +81,13 @@ class Retained:
         known = self.get(publish.topic)
         return self._fits(known, _cost(publish.topic, publish.payload) - (_cost_of(publish.topic, known)))
 
-    def apply(self, entries: Sequence[Entry]) -> None:
+    def apply(self, entry: Entry) -> None:
         """Take what came on the log."""
-        for entry in entries:
-            topic = entry.key.decode()
-            if entry.value is None:
-                self._remove(topic)
-            else:
-                self._put(topic, _decode(entry.value))
+        topic = entry.key.decode()
+        if entry.value is None:
+            self._remove(topic)
+        else:
+            self._put(topic, _decode(entry.value))
 
     def get(self, topic: str) -> RetainedMessage | None:
         """The message of this topic."""

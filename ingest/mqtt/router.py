@@ -32,8 +32,8 @@ class Router:
         self._dirty: list[Flushing] = []
         self._loop = asyncio.get_running_loop()
 
-    def route(self, publish: Publish, sender: Session | None = None) -> int:
-        """Hand it to everyone subscribed to its topic; returns to how many."""
+    def route(self, publish: Publish, sender: str = "") -> int:
+        """Hand it to everyone subscribed to its topic; returns to how many. `sender`: the session that it came from."""
         matches = self.subscriptions.match(publish.topic)
         if matches:
             message = Outgoing(publish, self._clock())
@@ -58,7 +58,7 @@ class Router:
         tally, metrics = self.tally, self._metrics
         if tally.delivered:
             metrics.mqtt_delivered.inc(tally.delivered)
-        for reason, count in (("slow", tally.slow), ("expired", tally.expired), ("too_large", tally.too_large)):
+        for reason, count in tally.undelivered():
             if count:
                 metrics.mqtt_undelivered.labels(reason).inc(count)
         tally.__init__()

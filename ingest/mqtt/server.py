@@ -3,8 +3,7 @@
 In: configuration, intake, door. Out: an `MqttServer` that serves until the block ends.
 
 Stopping: `stop_accepting` (no new connections, no new messages; clients are still acknowledged), the intake drains,
-`close` (those left are told DISCONNECT 0x8B). MQTT 3.1.1 and 5, clean sessions, QoS 0 to 2, wills, retained messages.
-Not lasting sessions and shared subscriptions: CONNACK says so to version 5.
+`close` (those left are told DISCONNECT 0x8B). Each is told here and goes on elsewhere, if its session outlives it.
 """
 
 import asyncio
@@ -14,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
+from headwater import times
 from headwater.config import Config
 from headwater.errors import Rejected
 from headwater.log import Log
@@ -166,9 +166,10 @@ async def open_mqtt(
     *,
     listen: str | None = None,
     clock: Callable[[], float] = time.monotonic,
+    wall: Callable[[], int] = times.now,
 ) -> AsyncGenerator[MqttServer, None]:
     """Serve on `listen`, or else on `config.mqtt.listen`, until the block ends. Raises `Unavailable`."""
-    plane = Plane(log, config, metrics, clock)
+    plane = Plane(log, config, metrics, clock, wall)
     server = MqttServer(config, intake, door, metrics, plane, listen=listen or config.mqtt.listen, clock=clock)
     async with plane.running():
         try:

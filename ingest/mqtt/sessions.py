@@ -1,21 +1,18 @@
 """Sessions: what a client has beyond its connection, and who holds which client id.
 
-A session here lives as long as its connection: every one is clean, CONNACK always says "session present 0" and an
-expiry of 0. What outlives a connection in MQTT (subscriptions, messages under way, QoS 2 ids) is in this class alone.
+In: connections. Out: who hears a message, and by which of its subscriptions. A `Session` lives as long as its
+connection; `lasting.KeptSession` is what others must know, and what there is again on the next.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 from headwater.registry import Identity
 from ingest.mqtt.outbox import Outbox, Outgoing
+from ingest.mqtt.packets import RETAIN
 from ingest.mqtt.reasons import ReasonCode
+from ingest.mqtt.state import key_of
 from ingest.mqtt.subscriptions import Grant
-
-
-def key_of(identity: str, client_id: str) -> str:
-    """What names a session: neither part can have a null character."""
-    return f"{identity}\0{client_id}"
 
 
 class Line(Protocol):
@@ -34,30 +31,53 @@ class Session:
 
     __slots__ = ("client_id", "filters", "identity", "key", "line", "outbox", "received")
 
+    @property
+    def lasting(self) -> bool:
+        """It outlives its connection."""
+        return False
+
     def __init__(self, client_id: str, identity: Identity, line: Line, outbox: Outbox) -> None:
         self.key = key_of(identity.name, client_id)
         self.client_id = client_id
         self.identity = identity
         self.line = line
         self.outbox = outbox
-        self.filters: set[str] = set()
+        self.filters: dict[str, Grant] = {}
         self.received: dict[int, bool] = {}
 
-    def deliver(self, message: Outgoing, grants: Sequence[Grant], sender: "Session | None") -> None:
+    def deliver(self, message: Outgoing, grants: Sequence[Grant], sender: str) -> None:
         """Send it once, by the best of the subscriptions that fit, naming all of their identifiers."""
-        qos = -1
-        identifiers: tuple[int, ...] = ()
-        retain = 0
-        for grant in grants:
-            if grant.no_local and sender is self:
-                continue
-            qos = max(qos, grant.qos)
-            if grant.retain_as_published:
-                retain = message.retain
-            if grant.identifier:
-                identifiers = (*identifiers, grant.identifier)
-        if qos >= 0 and not self.outbox.put(message, min(qos, message.qos), identifiers, retain):
+        found = best(grants, message, own=sender == self.key)
+        if found is not None and not self.outbox.put(
+            message, found.flags >> 1, found.identifiers, found.flags & RETAIN
+        ):
             self.line.end(ReasonCode.QUOTA_EXCEEDED, "too many messages wait to be acknowledged")
+
+    def changed(self) -> None:
+        """What is kept of it has changed."""
+
+
+class Best(NamedTuple):
+    """How a message goes out: QoS and RETAIN as in the packet's first byte, identifiers of all that fit."""
+
+    flags: int
+    identifiers: tuple[int, ...]
+
+
+def best(grants: Iterable[Grant], message: Outgoing, *, own: bool) -> Best | None:
+    """By the best of the subscriptions that fit; None if none is left. `own`: it is the session's own message."""
+    qos = -1
+    identifiers: tuple[int, ...] = ()
+    retain = 0
+    for grant in grants:
+        if grant.no_local and own:
+            continue
+        qos = max(qos, grant.qos)
+        if grant.retain_as_published:
+            retain = message.retain
+        if grant.identifier:
+            identifiers = (*identifiers, grant.identifier)
+    return Best(min(qos, message.qos) << 1 | retain, identifiers) if qos >= 0 else None
 
 
 class Sessions:
@@ -72,6 +92,11 @@ class Sessions:
 
     def get(self, identity: str, client_id: str) -> Session | None:
         return self._by_identity.get(identity, {}).get(client_id)
+
+    def named(self, key: str) -> Session | None:
+        """By what names it in all gateways."""
+        identity, _, client_id = key.partition("\0")
+        return self.get(identity, client_id)
 
     def add(self, session: Session) -> None:
         """There must be none with this identity and client id."""

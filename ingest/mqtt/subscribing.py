@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from ingest.mqtt import topics
 from ingest.mqtt.broker import Broker
+from ingest.mqtt.lasting import KeptSession
 from ingest.mqtt.packets import Suback, Subscribe, Subscription, Unsuback, Unsubscribe
 from ingest.mqtt.reasons import MalformedPacket, ReasonCode
-from ingest.mqtt.router import Router
 from ingest.mqtt.sessions import Session
+from ingest.mqtt.shared import SHARED
 from ingest.mqtt.subscriptions import Grant
 
 
@@ -50,29 +51,45 @@ def _grant(
         return error.code
     if not broker.rights.may_subscribe(session.identity, item.filter):
         return ReasonCode.NOT_AUTHORIZED
+    shared = item.filter.startswith(SHARED)
     new = item.filter not in session.filters
     if new and len(session.filters) >= broker.config.subscriptions:
         return ReasonCode.QUOTA_EXCEEDED
-    session.filters.add(item.filter)
-    grant = Grant(item.qos, item.no_local, item.retain_as_published, identifier)
-    broker.router.subscriptions.add(item.filter, session, grant)
-    if item.retain_handling == 0 or (item.retain_handling == 1 and new):
+    grant = Grant(item.qos, item.no_local, item.retain_as_published, identifier, broker.plane.routed_next)
+    hold(item.filter, grant, session, broker)
+    if not shared and (item.retain_handling == 0 or (item.retain_handling == 1 and new)):
         wants.append((item.filter, grant))
     return ReasonCode(item.qos)
 
 
-def unsubscribe(packet: Unsubscribe, session: Session, router: Router, version: int) -> Unsuback:
+def hold(pattern: str, grant: Grant, session: Session, broker: Broker) -> None:
+    """A subscription is in force. Those shared of a session that is on the log are so when that has been read back."""
+    session.filters[pattern] = grant
+    if not pattern.startswith(SHARED):
+        broker.router.subscriptions.add(pattern, session, grant)
+    elif not isinstance(session, KeptSession):
+        broker.plane.table.groups.add(pattern, session.key, grant)
+
+
+def unsubscribe(packet: Unsubscribe, session: Session, broker: Broker, version: int) -> Unsuback:
     """End the subscriptions named."""
     codes: list[ReasonCode] = []
     for pattern in packet.filters:
-        session.filters.discard(pattern)
-        ended = router.subscriptions.remove(pattern, session)
-        codes.append(ReasonCode.SUCCESS if ended else ReasonCode.NO_SUBSCRIPTION_EXISTED)
+        there = session.filters.pop(pattern, None) is not None
+        _let_go(pattern, session, broker)
+        codes.append(ReasonCode.SUCCESS if there else ReasonCode.NO_SUBSCRIPTION_EXISTED)
     return Unsuback(packet.packet_id, tuple(codes) if version == 5 else ())
 
 
-def unsubscribe_all(session: Session, router: Router) -> None:
-    """The session is over."""
+def unsubscribe_all(session: Session, broker: Broker) -> None:
+    """Its connection is over."""
     for pattern in session.filters:
-        router.subscriptions.remove(pattern, session)
+        _let_go(pattern, session, broker)
     session.filters.clear()
+
+
+def _let_go(pattern: str, session: Session, broker: Broker) -> None:
+    if not pattern.startswith(SHARED):
+        broker.router.subscriptions.remove(pattern, session)
+    elif not isinstance(session, KeptSession):
+        broker.plane.table.groups.remove(pattern, session.key)

@@ -13,13 +13,17 @@ _REMEMBERED = 4096
 """Topics whose answer is kept."""
 
 
-class Grant(msgspec.Struct, frozen=True):
-    """What a subscription was granted. `identifier` is 0 where the client gave none."""
+class Grant(msgspec.Struct, frozen=True, array_like=True):
+    """What a subscription was granted. `identifier` is 0 where the client gave none.
+
+    `since`: the offset on topic `routed` from which it holds.
+    """
 
     qos: int = 0
     no_local: bool = False
     retain_as_published: bool = False
     identifier: int = 0
+    since: int = 0
 
 
 H = TypeVar("H", bound=Hashable)

@@ -29,8 +29,9 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     """What holds for one connection.
 
     `keep_alive`: seconds, always above 0. `window`: QoS 1 and 2 messages it takes before it acknowledges.
-    `packet_limit`: the largest packet it takes. `explain`: it wants reasons in words on every packet. `lasting`: it
-    asked for a session that outlives the connection (it is told that there is none). `aliases`: topic aliases it takes.
+    `packet_limit`: the largest packet it takes. `explain`: it wants reasons in words on every packet. `expiry`: seconds
+    that its session outlives the connection; `asked_expiry`: those that it asked for. `aliases`: topic aliases that it
+    takes.
     """
 
     version: int
@@ -39,7 +40,8 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     window: int
     packet_limit: int
     explain: bool
-    lasting: bool
+    expiry: int
+    asked_expiry: int
     aliases: int = 0
 
 
@@ -69,6 +71,9 @@ def agree(connect: Connect, config: Mqtt, connected: int) -> Terms:
     if connect.will is not None and len(connect.will.payload) > config.payload_size:
         raise MalformedPacket(ReasonCode.PACKET_TOO_LARGE, f"a payload has {config.payload_size} bytes at most")
     longest = longest_keep_alive(config)
+    asked_expiry = asked.session_expiry_interval or 0
+    if connect.version == 4 and not connect.clean:
+        asked_expiry = wire.LARGEST_INTEGER
     return Terms(
         version=connect.version,
         client_id=connect.client_id or f"headwater-{uuid4().hex}",
@@ -76,27 +81,28 @@ def agree(connect: Connect, config: Mqtt, connected: int) -> Terms:
         window=min(asked.receive_maximum or config.in_flight, config.in_flight),
         packet_limit=asked.maximum_packet_size or wire.LARGEST_INTEGER + 5,
         explain=asked.request_problem_information != 0,
-        lasting=bool(asked.session_expiry_interval),
+        expiry=min(asked_expiry, int(config.session_expiry)) if config.sessions else 0,
+        asked_expiry=asked_expiry,
         aliases=asked.topic_alias_maximum or 0,
     )
 
 
-def accepted(terms: Terms, connect: Connect, config: Mqtt, identity: Identity) -> Connack:
-    """The CONNACK that tells a client what it gets, and what this endpoint does not do."""
+def accepted(terms: Terms, connect: Connect, config: Mqtt, identity: Identity, *, present: bool) -> Connack:
+    """The CONNACK that tells a client what it gets. `present`: there was a session to go on with."""
     if terms.version == 4:
-        return Connack()
+        return Connack(session_present=present)
     answers_at = f"devices/{identity.device}/" if identity.device else None
     return Connack(
+        session_present=present,
         properties=Properties(
-            session_expiry_interval=0 if terms.lasting else None,
+            session_expiry_interval=terms.expiry if terms.expiry != terms.asked_expiry else None,
             assigned_client_identifier=None if connect.client_id else terms.client_id,
             server_keep_alive=terms.keep_alive if terms.keep_alive != connect.keep_alive else None,
             receive_maximum=config.in_flight,
             topic_alias_maximum=ALIASES,
             maximum_packet_size=packet_limit(config),
             response_information=answers_at if connect.properties.request_response_information else None,
-            shared_subscription_available=0,
-        )
+        ),
     )
 
 

@@ -11,8 +11,6 @@ TOPIC_LENGTH = 1024
 LEVELS = 32
 """Levels of a topic name or filter at most: what matching one may cost grows with them."""
 
-SHARED = "$share/"
-
 
 def check_name(topic: str) -> None:
     """A topic name: at least one character, no wildcards, bounded. Raises `MalformedPacket`."""
@@ -27,10 +25,12 @@ def check_filter(pattern: str) -> None:
     """A topic filter: `+` alone in its level, `#` alone in the last one, bounded. Raises `MalformedPacket`."""
     if not pattern:
         raise MalformedPacket(ReasonCode.TOPIC_FILTER_INVALID, "a topic filter has at least one character")
-    if pattern.startswith(SHARED):
-        raise MalformedPacket(ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED, "there are no shared subscriptions")
     _check_bounds(pattern, ReasonCode.TOPIC_FILTER_INVALID)
     levels = pattern.split("/")
+    if levels[0] == "$share":
+        if len(levels) < 3 or not levels[1] or "+" in levels[1] or "#" in levels[1] or levels[2:] == [""]:
+            raise MalformedPacket(ReasonCode.TOPIC_FILTER_INVALID, "a shared subscription is $share/{name}/{filter}")
+        levels = levels[2:]
     for level in levels:
         if level not in {"+", "#"} and ("+" in level or "#" in level):
             raise MalformedPacket(ReasonCode.TOPIC_FILTER_INVALID, "a wildcard stands alone in its level")

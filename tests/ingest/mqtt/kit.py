@@ -43,6 +43,10 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    def wall(self) -> int:
+        """Microseconds since 1970 UTC."""
+        return round(self.now * 1_000_000)
+
 
 class ScriptedIntake:
     """Notes what it is given. `slow`: nothing is settled until `settle` is called. `reject`: payload → reason, or None."""
@@ -296,13 +300,14 @@ class Endpoint:
 
 @asynccontextmanager
 async def endpoint(
-    log: MemoryLog | None = None, *, http: dict[str, Any] | None = None, **mqtt: Any
+    log: MemoryLog | None = None, *, profile: str = "embedded", http: dict[str, Any] | None = None, **mqtt: Any
 ) -> AsyncGenerator[Endpoint, None]:
     """An endpoint on a free port. `log`: one that others have too. `mqtt`: settings of that section, `http` of that one."""
-    config = Config.model_validate({"mqtt": {"listen": "127.0.0.1:0", **mqtt}, "http": http or {}})
+    sections = {"mqtt": {"listen": "127.0.0.1:0", **mqtt}, "http": http or {}}
+    config = Config.model_validate({"profile": profile, **sections})
     intake, door, metrics, clock = ScriptedIntake(), ScriptedDoor(), Metrics(), Clock()
     log = log or MemoryLog()
-    async with open_mqtt(config, intake, door, metrics, log, clock=clock) as server:
+    async with open_mqtt(config, intake, door, metrics, log, clock=clock, wall=clock.wall) as server:
         made = Endpoint(server, intake, door, metrics, log, clock)
         try:
             yield made

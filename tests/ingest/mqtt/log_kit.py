@@ -71,3 +71,27 @@ class MemoryLog:
     async def ping(self) -> None:
         if self.failing:
             raise Unavailable("it was told to fail")
+
+
+class LogOf(MemoryLog):
+    """The log as one gateway has it: `dead`, it can no longer write or read, as if its process were gone."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        super().__init__()
+        self.dead = False
+        self.entries = log.entries
+        self.first = log.first
+        self._log = log
+
+    async def append(self, topic: str, entries: Sequence[NewEntry]) -> Sequence[Offset | LogError]:
+        if self.dead:
+            raise LogError("its process is gone")
+        return await self._log.append(topic, entries)
+
+    async def read(
+        self, topic: str, partition: Partition, start: Offset, *, follow: bool = False
+    ) -> AsyncGenerator[Sequence[Entry], None]:
+        async for entries in self._log.read(topic, partition, start, follow=follow):
+            if self.dead:
+                raise Unavailable("its process is gone")
+            yield entries

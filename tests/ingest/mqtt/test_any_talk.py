@@ -127,7 +127,9 @@ async def test_nothing_breaks_and_nothing_is_left_behind(
     config, metrics = Config.model_validate({"mqtt": {"in_flight": 3}}), Metrics()
     intake, clock = ScriptedIntake(), Clock()
     intake.slow = True
-    broker = Broker(config, intake, ScriptedDoor(), metrics, Plane(MemoryLog(), config, metrics, clock), clock)
+    broker = Broker(
+        config, intake, ScriptedDoor(), metrics, Plane(MemoryLog(), config, metrics, clock, clock.wall), clock
+    )
     lines: list[tuple[Connection, Pipe]] = []
     for _, connect, _ in said:
         line = Connection(broker), Pipe()

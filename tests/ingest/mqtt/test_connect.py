@@ -20,7 +20,6 @@ async def test_version_5_is_told_what_there_is_and_what_there_is_not(here: Endpo
             receive_maximum=100,
             topic_alias_maximum=ALIASES,
             maximum_packet_size=128 * 1024 + 16 * 1024 + 1024,
-            shared_subscription_available=0,
         )
     )
 
@@ -29,15 +28,6 @@ async def test_version_4_gets_its_four_bytes(here: Endpoint) -> None:
     client = await here.client(4)
     client.send(Connect(4, "c1"))
     assert await client.stream.readexactly(4) == b"\x20\2\0\0"
-
-
-async def test_a_lasting_session_is_not_promised(here: Endpoint) -> None:
-    client = await here.client(5)
-    connack = await client.connect(clean=False, properties=Properties(session_expiry_interval=3600))
-    assert not connack.session_present
-    assert connack.properties.session_expiry_interval == 0
-    old = await here.client(4)
-    assert not (await old.connect("c2", clean=False)).session_present
 
 
 async def test_the_keep_alive_that_holds_is_told(here: Endpoint) -> None:

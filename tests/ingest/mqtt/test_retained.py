@@ -198,7 +198,9 @@ async def test_a_log_that_cannot_be_read_back_is_not_waited_for(here: Endpoint) 
 def test_the_walk_finds_what_a_comparison_of_each_topic_finds(names: list[str], pattern: str) -> None:
     table = Retained(100, 100_000)
     value = value_of(Publish("t", b"x", RETAIN), 0, "s")
-    table.apply([Entry(RETAINED, 0, n, 0, name.encode(), value) for n, name in enumerate(names)])
+    for n, name in enumerate(names):
+        table.apply(Entry(RETAINED, 0, n, 0, name.encode(), value))
     assert sorted(table.topics(pattern)) == sorted({name for name in names if fits(pattern, name)})
-    table.apply([Entry(RETAINED, 0, n, 0, name.encode(), None) for n, name in enumerate(names)])
+    for n, name in enumerate(names):
+        table.apply(Entry(RETAINED, 0, n, 0, name.encode(), None))
     assert (table.count, table.size, list(table.topics("#"))) == (0, 0, [])

@@ -37,10 +37,13 @@ def test_these_are_not_filters(pattern: str) -> None:
     assert caught.value.code is ReasonCode.TOPIC_FILTER_INVALID
 
 
-def test_a_shared_subscription_is_refused_by_its_own_code() -> None:
-    with pytest.raises(MalformedPacket) as caught:
-        check_filter("$share/group/a")
-    assert caught.value.code is ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+def test_a_shared_subscription_has_a_name_and_a_filter() -> None:
+    for good in ("$share/group/a", "$share/group/#", "$share/group//", "$share/g/+/b"):
+        check_filter(good)
+    for bad in ("$share", "$share/", "$share/group", "$share/group/", "$share//a", "$share/a+/b", "$share/#/b"):
+        with pytest.raises(MalformedPacket) as caught:
+            check_filter(bad)
+        assert caught.value.code is ReasonCode.TOPIC_FILTER_INVALID
 
 
 DEVICE = Identity(name="gw", device="gw", speaks_for=("child-1", "tag-*"))
