@@ -21,6 +21,8 @@ STATUS = "status"
 ROUTED = "routed"
 RETAINED = "retained"
 SESSIONS = "sessions"
+COMMANDS = "commands"
+SHADOWS = "shadows"
 
 Offset = int
 Partition = int

@@ -8,7 +8,19 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
 
 from headwater.config import Config, LogConfig
-from headwater.log import CANDIDATES, MESSAGES, REGISTRY, REJECTED, RETAINED, ROUTED, SESSIONS, STATUS, TopicSpec
+from headwater.log import (
+    CANDIDATES,
+    COMMANDS,
+    MESSAGES,
+    REGISTRY,
+    REJECTED,
+    RETAINED,
+    ROUTED,
+    SESSIONS,
+    SHADOWS,
+    STATUS,
+    TopicSpec,
+)
 from storage.contract import CandidateReader, Checkpoints, LiveReader, ReportReader, SearchReader, Store
 from storage.delta_lake import DeltaLake, open_lake
 from storage.elastic_store import open_elastic_search
@@ -72,7 +84,7 @@ def topics(config: LogConfig) -> list[TopicSpec]:
     def kept(name: str) -> TopicSpec:
         return TopicSpec(name, config.partitions, config.retention, config.retention_size)
 
-    newest = [TopicSpec(name, 1, compact=True) for name in (REGISTRY, RETAINED, SESSIONS)]
+    newest = [TopicSpec(name, 1, compact=True) for name in (REGISTRY, RETAINED, SESSIONS, COMMANDS, SHADOWS)]
     routed = TopicSpec(ROUTED, 1, config.routed, config.routed_size)
     return [kept(MESSAGES), kept(CANDIDATES), kept(REJECTED), *newest, routed]
 
