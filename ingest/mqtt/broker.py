@@ -210,6 +210,13 @@ class Broker:
             return False
         return True
 
+    def publish(self, publish: Publish) -> int:
+        """Send a message of our own to all who hear it; returns how many of them are connected here."""
+        receipt = PublishReceipt(self)
+        receipt.answers, receipt.publishes = [], [publish]
+        receipt.chosen = self.plane.forward([publish], receipt, "")
+        return self.deliver(receipt, "")
+
     def release(self) -> None:
         """Wills that are durable go to whoever listens. `ingest.contract.Owner`."""
         settled = [item for item in self._wills if not item[0].waiting]
@@ -218,12 +225,15 @@ class Broker:
             if not receipt.failed:
                 self.deliver(receipt, sender)
 
-    def deliver(self, receipt: PublishReceipt, sender: str) -> None:
-        """What is durable goes to those who are reached straight."""
+    def deliver(self, receipt: PublishReceipt, sender: str) -> int:
+        """What is durable goes to those who are reached straight; returns how many they are."""
+        heard = 0
         for publish in receipt.valid():
-            self.router.route(publish, sender)
-        for publish, session, grant in receipt.chosen or ():
+            heard += self.router.route(publish, sender)
+        chosen = receipt.chosen or ()
+        for publish, session, grant in chosen:
             session.deliver(Outgoing(publish, self.clock()), (grant,), "")
+        return heard + len(chosen)
 
 
 def source_of(publish: Publish, peer: str) -> Source:

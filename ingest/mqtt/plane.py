@@ -109,6 +109,9 @@ class Plane:
         for journal in self._journals:
             journal.tick(now)
         self.owner.tick()
+        for topic in self.retained.lapsed(self.wall()):
+            if self.owner.gateways.leads():
+                self._retained.write(topic.encode(), None, lambda _: None)
         self._metrics.mqtt_retained.set(self.retained.count)
         self._metrics.mqtt_sessions.set(self.table.lasting)
 

@@ -6,6 +6,7 @@ Source: OASIS MQTT 5.0, sections 3.3.1.3 and 3.3.1.4.
 """
 
 from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
 
 import msgspec
 import structlog
@@ -73,6 +74,8 @@ class Retained:
         self._most_size = most_size
         self._root = _Node()
         self._said = False
+        self._due: list[tuple[int, str]] = []  # when a message expires, and its topic: one look each
+        self._noted: set[str] = set()
 
     def has_room(self, publish: Publish) -> bool:
         """Whether it would be kept, or is there to make room."""
@@ -103,9 +106,26 @@ class Retained:
         """Those that fit a filter and have a message."""
         return _walk(self._root, None, pattern.split("/"), 0)
 
-    def expired(self, now: int) -> list[str]:
-        """The topics whose messages are over."""
-        return [topic for topic in self.topics("#") if (kept := self.get(topic)) is not None and kept.expired(now)]
+    def lapsed(self, now: int) -> list[str]:
+        """Topics whose messages have expired since this was last asked."""
+        found: list[str] = []
+        while self._due and self._due[0][0] <= now:
+            topic = heappop(self._due)[1]
+            self._noted.discard(topic)
+            kept = self.get(topic)
+            if kept is None:
+                continue
+            if kept.expired(now):
+                found.append(topic)
+            else:
+                self._note(topic, kept)
+        return found
+
+    def _note(self, topic: str, message: RetainedMessage) -> None:
+        interval = message.properties.message_expiry_interval
+        if interval is not None and topic not in self._noted:
+            self._noted.add(topic)
+            heappush(self._due, (message.at + interval * SECOND, topic))
 
     def _fits(self, known: RetainedMessage | None, more: int) -> bool:
         if self.size + more > self._most_size:
@@ -125,6 +145,7 @@ class Retained:
         for level in topic.split("/"):
             node = node.below.setdefault(level, _Node())
         node.message = message
+        self._note(topic, message)
         self.count += known is None
         self.size += more
 

@@ -92,15 +92,16 @@ class MqttServer:
         return WebSocketLine(Connection(self._broker, certified), direct=origin.direct, own=origin.own)
 
     def publish(self, topic: str, payload: bytes, qos: int = 1, properties: Properties = NONE) -> int:
-        """Send a message to everyone subscribed to `topic` now; returns how many they are.
+        """Send a message to everyone subscribed to `topic` now; returns how many of them are connected here.
 
-        Raises `Rejected("bad_topic")`. It does not go to the log: that is the caller's to do, before.
+        Those who are connected elsewhere, or whose sessions wait for them, get it through the log, if that takes it.
+        Raises `Rejected("bad_topic")`. To log the message itself is the caller's to do, before.
         """
         try:
             topics.check_name(topic)
         except MalformedPacket as error:
             raise Rejected("bad_topic", error.detail) from None
-        return self._broker.router.route(Publish(topic, payload, qos << 1, 0, properties))
+        return self._broker.publish(Publish(topic, payload, qos << 1, 0, properties))
 
     def sweep(self) -> None:
         """Look at everyone whose time is up: keep alive, CONNECT that does not come, clients that do not go."""

@@ -52,6 +52,22 @@ async def test_a_message_reaches_subscribers_of_every_gateway_once(version: int)
         assert await hear(near, 3) == await hear(far, 3) == [b"1", b"2", b"0"]
 
 
+async def test_what_the_program_itself_says_reaches_who_is_elsewhere_or_away() -> None:
+    async with two_gateways() as (first, second, _):
+        near, far = await first.connected("n"), await second.connected("f")
+        away = await second.connected("away", properties=HOUR)
+        for client in (near, far, away):
+            await client.subscribe("devices/d1/commands", qos=1)
+        away.send(Disconnect())
+        await away.closed()
+        await until(lambda: "away" not in str(first.broker.plane.table.held))
+        assert first.server.publish("devices/d1/commands", b"stop") == 1
+        assert await hear(near, 1) == await hear(far, 1) == [b"stop"]
+        back = await first.client()
+        assert (await back.connect("away", clean=False, properties=HOUR)).session_present
+        assert await hear(back, 1) == [b"stop"]
+
+
 async def test_what_nobody_elsewhere_hears_does_not_go_through_the_log() -> None:
     async with two_gateways() as (first, second, _):
         near, far = await first.connected("n"), await second.connected("f")

@@ -121,6 +121,18 @@ async def test_what_has_expired_is_not_sent_and_what_is_left_is_said(here: Endpo
     await subscriber.nothing()
 
 
+async def test_what_has_expired_is_forgotten(here: Endpoint) -> None:
+    sender = await here.connected("p")
+    for interval in (10, 100):
+        assert await retain(sender, b"%d" % interval, message_expiry_interval=interval) is R.SUCCESS
+    here.after(50)
+    await sender.nothing()
+    assert here.broker.plane.retained.count == 1
+    here.after(51)
+    await until(lambda: not here.broker.plane.retained.count)
+    assert here.log.entries[RETAINED][-1].value is None
+
+
 async def test_there_is_room_for_so_many() -> None:
     async with endpoint(retained=1) as here:
         sender, subscriber = await here.connected("p"), await here.connected("s")
