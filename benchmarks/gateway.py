@@ -19,7 +19,7 @@ from benchmarks.http_ingest import BATCH_BUDGET, SINGLE_BUDGET, WARM_UP, generat
 from benchmarks.kafka_topics import own_topics
 from benchmarks.measure import Result, measure, report
 from benchmarks.mqtt_ingest import SHAPES, loaded
-from headwater.app.backends import open_events
+from headwater.app.events import open_events
 from headwater.app.rules import publish_rules
 from headwater.config import Config
 from headwater.config_stack import Kafka

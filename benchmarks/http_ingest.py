@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 import uvloop
@@ -26,7 +26,7 @@ from benchmarks.measure import Result, measure, report
 from headwater.config import Config, load
 from headwater.log import MESSAGES, REJECTED, TopicSpec
 from headwater.metrics import Metrics
-from headwater.registry import ANONYMOUS, Identity
+from headwater.registry import ANONYMOUS, Certificate, Identity
 from ingest.contract import Intake, Owner, Receipt, Source
 from ingest.http.server import open_http
 from ingest.intake import LogIntake
@@ -42,6 +42,9 @@ class OpenDoor:
     """Lets everyone in."""
 
     def identify(self, name: str, secret: str, *, loopback: bool) -> Identity:  # noqa: ARG002
+        return ANONYMOUS
+
+    def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn", "san"]) -> Identity:  # noqa: ARG002
         return ANONYMOUS
 
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:  # noqa: ARG002

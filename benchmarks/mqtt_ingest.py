@@ -18,16 +18,16 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import uvloop
 
 from benchmarks.measure import Result, measure, report
-from headwater.app.backends import topics
+from headwater.app.events import topics
 from headwater.config import Config
 from headwater.log import Log
 from headwater.metrics import Metrics
-from headwater.registry import ANONYMOUS, Identity
+from headwater.registry import ANONYMOUS, Certificate, Identity
 from ingest.contract import Intake, Owner, Receipt, Source
 from ingest.intake import LogIntake
 from ingest.mqtt.server import open_mqtt
@@ -44,6 +44,9 @@ class OpenDoor:
     """Everyone is anonymous."""
 
     def identify(self, name: str, secret: str, *, loopback: bool) -> Identity:
+        return ANONYMOUS
+
+    def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn", "san"]) -> Identity:
         return ANONYMOUS
 
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:

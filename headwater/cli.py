@@ -18,13 +18,15 @@ _COMMANDS = {
     "replay": "headwater.commands.replay:replay",
     "tail": "headwater.commands.tail:tail",
     "devices": "headwater.commands.devices:devices",
+    "groups": "headwater.commands.groups:groups",
+    "addresses": "headwater.commands.groups:addresses",
     "ca": "headwater.commands.ca:ca",
     "keys": "headwater.commands.keys:keys",
     "audit": "headwater.commands.audit:audit",
     "plan": "headwater.commands.plan:plan",
-    "gateway": "headwater.commands.stack:gateway",
-    "consumer": "headwater.commands.stack:consumer",
-    "api": "headwater.commands.stack:api",
+    "gateway": "headwater.commands.gateway:gateway",
+    "consumer": "headwater.commands.consumer:consumer",
+    "api": "headwater.commands.api:api",
 }
 """Name → where it is. In the order of the help."""
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
 from deltalake import DeltaTable
@@ -22,6 +22,7 @@ from deltalake import DeltaTable
 from headwater.errors import ConfigError
 from storage.arrow import pa
 from storage.lake_errors import as_unavailable
+from storage.listed import Listed
 from storage.scratch import Scratch
 from storage.sqlite_file import sync_folder
 
@@ -32,14 +33,6 @@ _UNREADABLE = re.compile(r"%[0-9A-Fa-f]{2}")
 _SCRATCH = ".scratch"
 _SURELY_LEFT = 3600.0
 """Seconds: a hidden file of this age belongs to nobody that is still writing it."""
-
-
-class Listed(NamedTuple):
-    """A file: bytes, and when it was written, in seconds since 1970."""
-
-    path: str
-    size: int
-    modified: float
 
 
 class LakeFiles(Protocol):

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
-from storage.lake_files import Listed
+from storage.listed import Listed
 
 SERVICE = "logs/service"
 AUDIT = "logs/audit"

@@ -13,7 +13,6 @@ from typing import TypeVar
 import structlog
 
 from headwater.errors import Unavailable
-from storage.lake_errors import as_unavailable
 from storage.log_files import LogFiles
 
 log = structlog.get_logger()
@@ -32,8 +31,10 @@ class LogPlace:
 
     async def run(self, work: Callable[[LogFiles], T]) -> T:
         """Its result; one work after the other. Raises `Unavailable`."""
-        with as_unavailable():
+        try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._files)
+        except OSError as error:
+            raise Unavailable(f"the place of the logs: {error}") from error
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import obstore
 
 from headwater.config_stack import S3
-from storage.lake_files import Listed
+from storage.listed import Listed
 from storage.s3_client import as_os_error, connect, make_bucket, pauses
 
 _FOLDER = "lake"

@@ -11,13 +11,14 @@ from functools import partial
 from headwater.app.attached import Attached, patiently
 from headwater.app.backends import (
     open_documents,
-    open_events,
     open_lake_of,
     open_live,
+    open_log_files,
     open_reports,
     open_search,
     open_tables,
 )
+from headwater.app.events import open_events
 from headwater.app.front_door import Addresses, front_door
 from headwater.app.logs_kept import keeping_logs, maintain_logs
 from headwater.app.roles import groups
@@ -35,7 +36,7 @@ from query.api import Parts, make_app
 from query.flow import Flow
 from query.health import Health, Probe
 from query.others import Others
-from query.registry_api import registry_routes
+from query.registry_routers import registry_routers
 from query.scaling import Scaling
 from query.tail import Tail
 from storage.audit_log import AuditLog
@@ -54,7 +55,9 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
     supervisor = Supervisor()
     keepers = Supervisor()  # of what may be away: the rest of the API is ready all the same
     async with AsyncExitStack() as stack:
-        logs = await stack.enter_async_context(keeping_logs(config, lines, metrics, "api"))
+        logs = await stack.enter_async_context(
+            keeping_logs(open_log_files(config), config.logging, lines, metrics, "api")
+        )
         events = await patiently(stack, partial(open_events, config))
         registry = await patiently(stack, partial(open_tables, config))
         await settle(registry, events)
@@ -92,7 +95,7 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
                 metrics=metrics,
                 flow=flow,
                 health=Health(probes, []),
-                routers=[registry_routes(registry, directory, tuple(config.models))],
+                routers=registry_routers(registry, directory, tuple(config.models)),
             )
         )
         try:

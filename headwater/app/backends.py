@@ -1,5 +1,7 @@
 """Which store plays which role: one `case` a profile. A new backend is a section of the configuration, a file, a case.
 
+The log is in `headwater.app.events`.
+
 In: the configuration, and the id of the log that the stores' ledgers are about. Out: open stores, closed below the
 yield. Openers raise `Unavailable` where a server is away.
 """
@@ -7,24 +9,10 @@ yield. Openers raise `Unavailable` where a server is away.
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
 
-from headwater.config import Config, LogConfig
-from headwater.log import (
-    CANDIDATES,
-    COMMANDS,
-    MESSAGES,
-    REGISTRY,
-    REJECTED,
-    RETAINED,
-    ROUTED,
-    SESSIONS,
-    SHADOWS,
-    STATUS,
-    TopicSpec,
-)
+from headwater.config import Config
 from storage.contract import CandidateReader, Checkpoints, LiveReader, ReportReader, SearchReader, Store
 from storage.delta_lake import DeltaLake, open_lake
 from storage.elastic_store import open_elastic_search
-from storage.kafka_log import KafkaLog, open_kafka_log
 from storage.lake_files import open_files
 from storage.log_files import LogFiles
 from storage.mongo_store import open_mongo_documents
@@ -37,16 +25,11 @@ from storage.s3_objects import S3Objects
 from storage.sqlite_checkpoints import open_checkpoints as open_sqlite_checkpoints
 from storage.sqlite_documents import open_sqlite_documents
 from storage.sqlite_live import open_live as open_sqlite_live
-from storage.sqlite_log import SqliteLog, open_log
 from storage.sqlite_registry import SqliteRegistry
 from storage.sqlite_registry import open_registry as open_sqlite_registry
 from storage.sqlite_reports import open_sqlite_reports
 from storage.sqlite_search import open_sqlite_search
 
-_TOLD = TopicSpec(STATUS, 1, retention=600, retention_size=64 * 2**20)
-"""What the processes of the stack tell each other: only the latest matters, so little is kept."""
-
-Events = SqliteLog | KafkaLog
 Tables = SqliteRegistry | MySqlRegistry
 
 
@@ -76,26 +59,6 @@ class SearchStore(KeptStore, SearchReader, Protocol):
 
 class ReportStore(KeptStore, ReportReader, Protocol):
     """The role reports."""
-
-
-def topics(config: LogConfig) -> list[TopicSpec]:
-    """What is on the log. Candidates go to the partition number of their source, so they have as many."""
-
-    def kept(name: str) -> TopicSpec:
-        return TopicSpec(name, config.partitions, config.retention, config.retention_size)
-
-    newest = [TopicSpec(name, 1, compact=True) for name in (REGISTRY, RETAINED, SESSIONS, COMMANDS, SHADOWS)]
-    routed = TopicSpec(ROUTED, 1, config.routed, config.routed_size)
-    return [kept(MESSAGES), kept(CANDIDATES), kept(REJECTED), *newest, routed]
-
-
-def open_events(config: Config) -> AbstractAsyncContextManager[Events]:
-    """The log."""
-    match config.profile:
-        case "embedded":
-            return open_log(config.data / "log.sqlite", topics(config.log), session=config.log.session)
-        case "stack":
-            return open_kafka_log(config.kafka, [*topics(config.log), _TOLD], session=config.log.session)
 
 
 def open_tables(config: Config) -> AbstractAsyncContextManager[Tables]:

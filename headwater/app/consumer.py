@@ -17,16 +17,16 @@ from consumers.selector import Selector
 from consumers.worker_state import WorkerState
 from headwater.app.attached import Attached, patiently
 from headwater.app.backends import (
-    Events,
     KeptStore,
     open_checkpoints,
     open_documents,
-    open_events,
     open_lake_of,
     open_live,
+    open_log_files,
     open_reports,
     open_search,
 )
+from headwater.app.events import Events, open_events
 from headwater.app.logs_kept import keeping_logs
 from headwater.app.roles import Role, maintain, writers_of
 from headwater.app.serving import serving
@@ -78,7 +78,9 @@ async def consuming(
     states: list[WorkerState] = []
     supervisor = Supervisor()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(keeping_logs(config, lines, metrics, "consumer"))
+        await stack.enter_async_context(
+            keeping_logs(open_log_files(config), config.logging, lines, metrics, "consumer")
+        )
         events = await patiently(stack, partial(open_events, config))
         directory = Directory(config.ingest.anonymous)
         await patiently(stack, lambda: directory.following(events))

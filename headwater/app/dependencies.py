@@ -12,12 +12,12 @@ from typing import Protocol
 from headwater.app.backends import (
     open_checkpoints,
     open_documents,
-    open_events,
     open_live,
     open_reports,
     open_search,
     open_tables,
 )
+from headwater.app.events import open_events
 from headwater.config import Config
 from headwater.errors import HeadwaterError
 

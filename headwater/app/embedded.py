@@ -21,11 +21,12 @@ from headwater.app.backends import (
     open_documents,
     open_lake_of,
     open_live,
+    open_log_files,
     open_reports,
     open_search,
     open_tables,
-    topics,
 )
+from headwater.app.events import topics
 from headwater.app.front_door import Addresses, front_door
 from headwater.app.logs_kept import keeping_logs, maintain_logs
 from headwater.app.roles import Role, maintain, writers_of
@@ -42,7 +43,7 @@ from query.api import Parts, make_app
 from query.flow import Flow
 from query.flow_share import Counting
 from query.health import Health, Probe
-from query.registry_api import registry_routes
+from query.registry_routers import registry_routers
 from query.tail import Tail
 from storage.audit_log import AuditLog
 from storage.contract import Store
@@ -64,7 +65,7 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
     """
     metrics = Metrics()
     async with (
-        keeping_logs(config, lines, metrics, "up") as logs,
+        keeping_logs(open_log_files(config), config.logging, lines, metrics, "up") as logs,
         open_log(config.data / "log.sqlite", topics(config.log), session=config.log.session) as events,
         open_tables(config) as registry,
         open_checkpoints(config) as checkpoints,
@@ -123,7 +124,7 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
                         metrics=metrics,
                         flow=flow,
                         health=Health(probes, [selector.state, *states]),
-                        routers=[registry_routes(registry, directory, tuple(config.models))],
+                        routers=registry_routers(registry, directory, tuple(config.models)),
                     )
                 )
                 async with front_door(config, app, events, directory, metrics) as addresses:

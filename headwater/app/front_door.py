@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from fastapi import FastAPI
 
-from headwater.app.backends import Events
+from headwater.app.events import Events
 from headwater.config import Config
 from headwater.directory import Directory
 from headwater.metrics import Metrics

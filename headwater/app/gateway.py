@@ -4,11 +4,11 @@ In: a checked configuration. Out: a running front door until the block ends.
 """
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 
 from headwater.app.attached import patiently
-from headwater.app.backends import open_events
+from headwater.app.events import open_events
 from headwater.app.front_door import Addresses, front_door
 from headwater.app.logs_kept import keeping_logs
 from headwater.app.telling import telling
@@ -18,6 +18,7 @@ from headwater.log_lines import LogLines
 from headwater.metrics import Metrics
 from query.health import Health
 from query.process_api import make_process_app
+from storage.s3_objects import S3Objects
 
 
 @asynccontextmanager
@@ -28,7 +29,9 @@ async def receiving(config: Config, lines: LogLines | None = None) -> AsyncGener
     """
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(keeping_logs(config, lines, metrics, "gateway"))
+        await stack.enter_async_context(
+            keeping_logs(nullcontext(S3Objects(config.s3)), config.logging, lines, metrics, "gateway")
+        )
         events = await patiently(stack, partial(open_events, config))
         directory = Directory(config.ingest.anonymous)
         await patiently(stack, lambda: directory.following(events))

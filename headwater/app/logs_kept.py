@@ -1,15 +1,14 @@
 """What this process says, and who changed what, into the lake's place; and how long it stays there.
 
-In: the configuration, and what is said. Out: files, while the block runs. A place that is away hurts nothing else.
+In: the place, and what is said. Out: files, while the block runs. A place that is away hurts nothing else.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from headwater.app.backends import open_log_files
-from headwater.config import Config
+from headwater.config import Logging
 from headwater.log_lines import LogLines
 from headwater.metrics import Metrics
 from headwater.times import now
@@ -21,13 +20,15 @@ _RETENTION_SECONDS = 3600.0
 
 
 @asynccontextmanager
-async def keeping_logs(config: Config, lines: LogLines | None, metrics: Metrics, part: str) -> AsyncGenerator[LogPlace]:
-    """Keep the service log (None: there is none to keep); gives the place where logs go."""
+async def keeping_logs(
+    opening: AbstractAsyncContextManager[LogFiles], config: Logging, lines: LogLines | None, metrics: Metrics, part: str
+) -> AsyncGenerator[LogPlace]:
+    """Keep the service log (None: there is none to keep); gives the place where logs go: those files."""
     async with AsyncExitStack() as stack:
-        files = await stack.enter_async_context(open_log_files(config))
+        files = await stack.enter_async_context(opening)
         place = await stack.enter_async_context(log_place(files))
-        if lines is not None and config.logging.keep:
-            await stack.enter_async_context(keeping_service_log(place, lines, config.logging, metrics, part))
+        if lines is not None and config.keep:
+            await stack.enter_async_context(keeping_service_log(place, lines, config, metrics, part))
         yield place
 
 

@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from headwater.app.backends import DocumentStore, LiveStore, ReportStore, SearchStore, topics
+from headwater.app.backends import DocumentStore, LiveStore, ReportStore, SearchStore
+from headwater.app.events import topics
 from headwater.config import Config
 from headwater.errors import ConfigError
 from headwater.log import ReadableLog

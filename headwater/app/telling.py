@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from consumers.worker_state import WorkerState
-from headwater.app.backends import Events
+from headwater.app.events import Events
 from headwater.metrics import Metrics
 from headwater.supervise import Supervisor
 from query.flow_share import Counting

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import structlog
 
-from headwater.app.backends import Events
+from headwater.app.events import Events
 from headwater.errors import Unavailable
 from headwater.supervise import Supervisor
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
-from headwater.app.backends import topics
+from headwater.app.events import topics
 from headwater.config import load
 from headwater.log import MESSAGES
 from headwater.message import Message, decode_message

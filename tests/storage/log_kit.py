@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from storage.lake_files import Listed, LocalFiles
+from storage.lake_files import LocalFiles
+from storage.listed import Listed
 from storage.log_files import LogFiles, read_lines
 from storage.s3_objects import S3Objects
 from tests.services.server import Server

@@ -20,7 +20,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties as PahoProperties
 from paho.mqtt.reasoncodes import ReasonCode as PahoReasonCode
 
-from headwater.app.backends import topics
+from headwater.app.events import topics
 from headwater.config import Config
 from headwater.log import MESSAGES, REJECTED
 from headwater.message import Message, decode_message, decode_rejected

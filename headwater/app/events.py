@@ -1,0 +1,48 @@
+"""Which log there is, and what is on it: one `case` a profile. Here by itself, since a gateway needs no store.
+
+In: the configuration. Out: an open log, closed below the yield. Raises `Unavailable` where the brokers are away.
+"""
+
+from contextlib import AbstractAsyncContextManager
+
+from headwater.config import Config, LogConfig
+from headwater.log import (
+    CANDIDATES,
+    COMMANDS,
+    MESSAGES,
+    REGISTRY,
+    REJECTED,
+    RETAINED,
+    ROUTED,
+    SESSIONS,
+    SHADOWS,
+    STATUS,
+    TopicSpec,
+)
+from storage.kafka_log import KafkaLog, open_kafka_log
+from storage.sqlite_log import SqliteLog, open_log
+
+_TOLD = TopicSpec(STATUS, 1, retention=600, retention_size=64 * 2**20)
+"""What the processes of the stack tell each other: only the latest matters, so little is kept."""
+
+Events = SqliteLog | KafkaLog
+
+
+def topics(config: LogConfig) -> list[TopicSpec]:
+    """What is on the log. Candidates go to the partition number of their source, so they have as many."""
+
+    def kept(name: str) -> TopicSpec:
+        return TopicSpec(name, config.partitions, config.retention, config.retention_size)
+
+    newest = [TopicSpec(name, 1, compact=True) for name in (REGISTRY, RETAINED, SESSIONS, COMMANDS, SHADOWS)]
+    routed = TopicSpec(ROUTED, 1, config.routed, config.routed_size)
+    return [kept(MESSAGES), kept(CANDIDATES), kept(REJECTED), *newest, routed]
+
+
+def open_events(config: Config) -> AbstractAsyncContextManager[Events]:
+    """The log."""
+    match config.profile:
+        case "embedded":
+            return open_log(config.data / "log.sqlite", topics(config.log), session=config.log.session)
+        case "stack":
+            return open_kafka_log(config.kafka, [*topics(config.log), _TOLD], session=config.log.session)
