@@ -146,7 +146,7 @@ class Connection(asyncio.Protocol):
         outbox, version = client.session.outbox, client.terms.version
         match packet:
             case Pingreq():
-                self._stream.write(_PINGRESP)
+                self._stream.send(_PINGRESP)
             case Puback() | Pubcomp():
                 outbox.acknowledged(packet.packet_id)
             case Pubrec() if packet.code < ReasonCode.UNSPECIFIED_ERROR:
@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
             if len(answer) > client.terms.packet_limit:
                 self.end(ReasonCode.PACKET_TOO_LARGE, "the answer is larger than the packets you take")
                 return
-            self._stream.write(answer)
+            self._stream.send(answer)
             subscribing.send_retained(wants, session, self._broker)
 
         def saved(ok: bool) -> None:  # noqa: FBT001 - a callback
