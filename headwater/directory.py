@@ -6,7 +6,7 @@ or `Refused`; a call to each watcher when a credential or right has changed.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -114,6 +114,11 @@ class Directory:
         """The model that the registry names for the device, or ""."""
         record = self._known.device(device)
         return record.model if record is not None and not record.removed else ""
+
+    @property
+    def assets(self) -> Mapping[str, set[str]]:
+        """Asset → the names of its devices."""
+        return self._known.assets
 
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
         """See `ingest.contract.Door`."""

@@ -35,6 +35,7 @@ class Known:
         self.by_digest: dict[str, Credential] = {}
         self.by_fingerprint: dict[str, str] = {}
         self.blocks = Blocks()
+        self.assets: dict[str, set[str]] = {}
         self._members: dict[str, Members] = {}
 
     def version(self, key: Key) -> int:
@@ -60,6 +61,7 @@ class Known:
                 was = before if isinstance(before, Device) else None
                 self._join(was.groups if was else (), record)
                 self._hold(was.certificates if was else (), record)
+                self._place(was.asset if was else "", record)
                 self._let_in(record)
             case ApiKey():
                 self._let_in(record)
@@ -86,6 +88,15 @@ class Known:
                 del self.by_fingerprint[held.fingerprint]
         for held in () if device.removed else device.certificates:
             self.by_fingerprint[held.fingerprint] = device.name
+
+    def _place(self, before: str, device: Device) -> None:
+        after = "" if device.removed else device.asset
+        if before and before != after:
+            self.assets[before].discard(device.name)
+            if not self.assets[before]:
+                del self.assets[before]
+        if after:
+            self.assets.setdefault(after, set()).add(device.name)
 
     def _let_in(self, record: Record) -> None:
         """Renew what its credential says."""

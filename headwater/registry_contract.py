@@ -3,12 +3,12 @@
 In: records as they shall be. Out: records with their new versions, and the trail of all that was ever changed.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
-from headwater.registry import ApiKey, Device, R
+from headwater.registry import ApiKey, Device, R, Record
 
 
 class AuditEntry(msgspec.Struct, omit_defaults=True, frozen=True):
@@ -74,6 +74,16 @@ class Registry(Protocol):
 
     async def page(self, kind: type[R], after: str = "", limit: int = 1000) -> Sequence[R]:
         """By name, those after `after`, without the removed ones."""
+        ...
+
+    async def find_all(self, kind: type[R], names: Sequence[str]) -> Mapping[str, R]:
+        """As `find`, of many: those that there are, in one snapshot."""
+        ...
+
+    async def put_all(
+        self, records: Sequence[tuple[Record, int | None]], *, actor: str = "headwater"
+    ) -> Sequence[Record]:
+        """As `put`, of many with the versions expected, in one transaction: all of them, or none and `Stale`."""
         ...
 
     async def publish_rules(self, rules: bytes, *, actor: str = "headwater") -> int:

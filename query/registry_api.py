@@ -4,21 +4,20 @@ In: `/api/v1/registry/…`. Out: JSON (`registry_models`); a change is answered 
 seconds' wait, in force in this process, so that the next request already meets it.
 """
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
-import structlog
-from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Response
+from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from headwater.authority import held_of
 from headwater.credentials import digest, new_token
 from headwater.directory import Directory
-from headwater.errors import Rejected, Stale
-from headwater.registry import ApiKey, Device, Identity, check_name
+from headwater.errors import Rejected
+from headwater.registry import ApiKey, Device, check_name
 from headwater.registry_contract import Registry
 from headwater.times import now
-from query.auth import require
 from query.problems import RESPONSES
+from query.registry_base import Admin, After, Changing, IfMatch, Limit, Named, secret, tagged
 from query.registry_models import (
     AuditAnswer,
     AuditPage,
@@ -34,15 +33,11 @@ from query.registry_models import (
     NewKey,
 )
 
-Admin = Annotated[Identity, Depends(require("admin"))]
-Named = Annotated[str, Path(max_length=128)]
-Limit = Annotated[int, Query(ge=1, le=10_000)]
-IfMatch = Annotated[str | None, Header(max_length=64, description='Change it only if it still has this ETag: `"3"`.')]
-
 Overlap = Annotated[float, Query(ge=0, le=30 * 86_400, description="Seconds that the old token is good for.")]
 Fingerprint = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of its DER form, hex.")]
 
-C = TypeVar("C", Device, ApiKey)
+InGroup = Annotated[str, Query(max_length=128, description="Only devices in this group; a page may then have fewer.")]
+OfAsset = Annotated[str, Query(max_length=128, description="Only devices of this asset; likewise.")]
 
 _CERTIFICATES = 10
 _REVOKED = 100
@@ -74,15 +69,19 @@ def registry_routes(registry: Registry, directory: Directory, models: tuple[str,
 class _Routes:
     def __init__(self, registry: Registry, directory: Directory, models: tuple[str, ...]) -> None:
         self._registry = registry
-        self._directory = directory
+        self._changing = Changing(registry, directory)
         self._models = models
 
     async def devices(
-        self, _: Admin, after: Annotated[str, Query(max_length=128)] = "", limit: Limit = 1000
+        self, _: Admin, after: After = "", limit: Limit = 1000, group: InGroup = "", asset: OfAsset = ""
     ) -> DevicePage:
         found = await self._registry.devices(after, limit)
         return DevicePage(
-            devices=[DeviceAnswer.of(device) for device in found],
+            devices=[
+                DeviceAnswer.of(device)
+                for device in found
+                if (not group or group in device.groups) and (not asset or asset == device.asset)
+            ],
             next=found[-1].name if len(found) == limit else None,
         )
 
@@ -99,19 +98,19 @@ class _Routes:
             attributes=tuple(new.attributes.items()),
             asset=new.asset,
         )
-        device = await self._seen(await self._registry.put_device(device, 0, actor=who.name))
-        _secret(response, device.version)
+        device = await self._changing.seen(await self._registry.put_device(device, 0, actor=who.name))
+        secret(response, device.version)
         return DeviceWithToken.of(device, token=token)
 
     async def device(self, _: Admin, name: Named, response: Response) -> DeviceAnswer:
-        device = await self._known(name)
-        response.headers["ETag"] = f'"{device.version}"'
+        device = await self._changing.known(Device, name)
+        tagged(response, device.version)
         return DeviceAnswer.of(device)
 
     async def change_device(
         self, who: Admin, name: Named, wanted: DeviceChanges, response: Response, if_match: IfMatch = None
     ) -> DeviceAnswer:
-        device = await self._known(name)
+        device = await self._changing.known(Device, name)
         if wanted.model is not None:
             self._check_model(wanted.model)
         told = {name: value for name, value in wanted.model_dump().items() if value is not None}
@@ -120,48 +119,48 @@ class _Routes:
         device = msgspec.structs.replace(
             device, **{name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
         )
-        device = await self._replace(device, if_match, who)
-        response.headers["ETag"] = f'"{device.version}"'
+        device = await self._changing.replace(device, if_match, who)
+        tagged(response, device.version)
         return DeviceAnswer.of(device)
 
     async def remove_device(self, who: Admin, name: Named, if_match: IfMatch = None) -> None:
-        device = await self._known(name)
-        await self._replace(Device(name, removed=True, version=device.version), if_match, who)
+        device = await self._changing.known(Device, name)
+        await self._changing.replace(Device(name, removed=True, version=device.version), if_match, who)
 
     async def rotate(
         self, who: Admin, name: Named, response: Response, if_match: IfMatch = None, overlap: Overlap = 0
     ) -> DeviceWithToken:
         token = new_token("device")
-        known = await self._known(name)
+        known = await self._changing.known(Device, name)
         until = now() + round(overlap * 1e6)
         previous = (known.token, until) if overlap and known.token else ("", 0)
         device = msgspec.structs.replace(known, token=digest(token), previous=previous[0], previous_until=previous[1])
-        device = await self._replace(device, if_match, who)
-        _secret(response, device.version)
+        device = await self._changing.replace(device, if_match, who)
+        secret(response, device.version)
         return DeviceWithToken.of(device, token=token)
 
     async def add_certificate(
         self, who: Admin, name: Named, new: NewCertificate, response: Response, if_match: IfMatch = None
     ) -> DeviceAnswer:
         held = held_of(new.certificate.encode())
-        device = await self._known(name)
+        device = await self._changing.known(Device, name)
         if held.fingerprint in device.revoked:
             raise HTTPException(409, f"that certificate of {name!r} was revoked")
         if len(device.certificates) >= _CERTIFICATES:
             raise HTTPException(409, f"{name!r} has {_CERTIFICATES} certificates: revoke one")
         others = [one for one in device.certificates if one.fingerprint != held.fingerprint]
         device = msgspec.structs.replace(device, certificates=(*others, held))
-        device = await self._replace(device, if_match, who)
-        response.headers["ETag"] = f'"{device.version}"'
+        device = await self._changing.replace(device, if_match, who)
+        tagged(response, device.version)
         return DeviceAnswer.of(device)
 
     async def revoke_certificate(
         self, who: Admin, name: Named, fingerprint: Fingerprint, if_match: IfMatch = None
     ) -> None:
-        device = await self._known(name)
+        device = await self._changing.known(Device, name)
         left = tuple(one for one in device.certificates if one.fingerprint != fingerprint)
         revoked = (*(one for one in device.revoked if one != fingerprint), fingerprint)[-_REVOKED:]
-        await self._replace(msgspec.structs.replace(device, certificates=left, revoked=revoked), if_match, who)
+        await self._changing.replace(msgspec.structs.replace(device, certificates=left, revoked=revoked), if_match, who)
 
     async def keys(self, _: Admin) -> KeyList:
         return KeyList(keys=[KeyAnswer.of(key) for key in await self._registry.keys()])
@@ -169,15 +168,16 @@ class _Routes:
     async def add_key(self, who: Admin, new: NewKey, response: Response) -> KeyWithToken:
         token = new_token("key")
         key = ApiKey(check_name(new.name), digest(token), tuple(sorted(set(new.roles))))
-        key = await self._seen(await self._registry.put_key(key, 0, actor=who.name))
-        _secret(response, key.version)
+        key = await self._changing.seen(await self._registry.put_key(key, 0, actor=who.name))
+        secret(response, key.version)
         return KeyWithToken.of(key, token=token)
 
     async def remove_key(self, who: Admin, name: Named) -> None:
         key = await self._registry.key(name)
         if key is None:
             raise HTTPException(404, f"there is no API key {name!r}")
-        await self._seen(await self._registry.put_key(ApiKey(name, "", (), removed=True), key.version, actor=who.name))
+        gone = await self._registry.put_key(ApiKey(name, "", (), removed=True), key.version, actor=who.name)
+        await self._changing.seen(gone)
 
     async def audit(
         self, _: Admin, before: Annotated[int | None, Query(ge=1, lt=2**63)] = None, limit: Limit = 100
@@ -188,44 +188,6 @@ class _Routes:
             next=entries[-1].number if len(entries) == limit else None,
         )
 
-    async def _known(self, name: str) -> Device:
-        device = await self._registry.device(name)
-        if device is None:
-            raise HTTPException(404, f"there is no device {name!r} in the registry")
-        return device
-
-    async def _replace(self, device: Device, if_match: str | None, who: Identity) -> Device:
-        """Put it in the place of the version that it was made of, which the request may name: 412, or 409 if not."""
-        expected = _version(if_match)
-        if expected is not None and expected != device.version:
-            raise HTTPException(412, f"{device.name!r} has version {device.version} by now, not {expected}")
-        try:
-            after = await self._registry.put_device(device, device.version, actor=who.name)
-        except Stale as error:
-            if expected is None:
-                raise
-            raise HTTPException(412, str(error)) from None
-        return await self._seen(after)
-
-    async def _seen(self, record: C) -> C:
-        if not await self._directory.applied(record):
-            structlog.get_logger().warning("a change of the registry is not in force here yet", name=record.name)
-        return record
-
     def _check_model(self, model: str) -> None:
         if model and self._models and model not in self._models:
             raise Rejected("bad_value", f"no model {model!r} is configured; there are: {', '.join(self._models)}")
-
-
-def _version(if_match: str | None) -> int | None:
-    if if_match is None or if_match.strip() == "*":
-        return None
-    text = if_match.strip().removeprefix("W/").strip('"')
-    if not text.isascii() or not text.isdigit():
-        raise HTTPException(412, f'If-Match {if_match!r} is no ETag of ours: they look like "3"')
-    return int(text)
-
-
-def _secret(response: Response, version: int) -> None:
-    response.headers["ETag"] = f'"{version}"'
-    response.headers["Cache-Control"] = "no-store"

@@ -35,11 +35,13 @@ Attributes = Annotated[
 AssetName = Annotated[str, Field(max_length=128, description="What it is a part of.")]
 
 
-class _Taken(BaseModel):
+class Taken(BaseModel):
+    """What a request brings: a key that nobody knows is refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class NewDevice(_Taken):
+class NewDevice(Taken):
     """A device that shall get a token."""
 
     name: Name
@@ -51,7 +53,7 @@ class NewDevice(_Taken):
     asset: AssetName = ""
 
 
-class DeviceChanges(_Taken):
+class DeviceChanges(Taken):
     """What to change of a device; what is left out stays as it is."""
 
     model: ModelName | None = None
@@ -63,7 +65,7 @@ class DeviceChanges(_Taken):
     asset: AssetName | None = None
 
 
-class NewKey(_Taken):
+class NewKey(Taken):
     """An API key for people and programs."""
 
     name: Name
@@ -85,7 +87,7 @@ class CertificateAnswer(BaseModel):
         return cls(fingerprint=held.fingerprint, serial=held.serial, expires=rfc3339(held.expires))
 
 
-class NewCertificate(_Taken):
+class NewCertificate(Taken):
     """A certificate that a device shall be known by, whoever signed it."""
 
     certificate: str = Field(max_length=16_384, description="PEM.")

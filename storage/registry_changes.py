@@ -66,6 +66,14 @@ def put(wanted: R, expected: int | None, actor: str, time: int) -> Steps[R]:
     return after
 
 
+def put_all(wanted: Sequence[tuple[Record, int | None]], actor: str, time: int) -> Steps[list[Record]]:
+    """See `Registry.put_all`."""
+    after: list[Record] = []
+    for record, expected in wanted:
+        after.append((yield from put(record, expected, actor, time)))
+    return after
+
+
 def put_rules(rules: bytes, actor: str, time: int) -> Steps[int]:
     """See `Registry.publish_rules`; `rules` is canonical, so that equal rules are equal bytes."""
     current = yield from current_rules()

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from headwater.errors import Rejected
-from headwater.registry import ApiKey, Change, Device, R, RulesChange, checked
+from headwater.registry import ApiKey, Change, Device, R, Record, RulesChange, checked
 from headwater.registry_contract import AuditEntry
 from storage import registry_changes as changes
 from storage import registry_tables as tables
@@ -88,6 +88,18 @@ class TablesRegistry(ABC):
     async def page(self, kind: type[R], after: str = "", limit: int = _PAGE) -> Sequence[R]:
         """See `headwater.registry.Registry`."""
         return await self._read(lambda: tables.records_page(kind, after, limit))
+
+    async def find_all(self, kind: type[R], names: Sequence[str]) -> Mapping[str, R]:
+        """See `headwater.registry.Registry`."""
+        return await self._read(lambda: tables.records_named(kind, names))
+
+    async def put_all(
+        self, records: Sequence[tuple[Record, int | None]], *, actor: str = "headwater"
+    ) -> Sequence[Record]:
+        """See `headwater.registry.Registry`."""
+        wanted = [(checked(record), expected) for record, expected in records]
+        time = self._clock()
+        return await self._change(lambda: changes.put_all(wanted, actor, time))
 
     async def publish_rules(self, rules: bytes, *, actor: str = "headwater") -> int:
         """See `headwater.registry.Registry`. Raises `Rejected("bad_json")`."""

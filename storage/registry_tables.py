@@ -30,6 +30,9 @@ _RECORDS = "SELECT body FROM record"
 _RULES = "SELECT version, rules FROM rules ORDER BY version DESC LIMIT 1"
 _AUDIT = "SELECT number, time, actor, kind, name, action, `before`, `after`, changes FROM audit"
 
+_NAMES = 500
+"""In one statement."""
+
 _encode = msgspec.json.encode
 
 R = TypeVar("R", bound=Record)
@@ -52,6 +55,16 @@ def record_row(kind: type[R], name: str) -> Steps[R | None]:
     """The record, also a removed one."""
     rows = yield _RECORDS + " WHERE kind = ? AND name = ?", (kind_of(kind), name)
     return cast("R | None", next(_records(rows), None))
+
+
+def records_named(kind: type[R], names: Sequence[str]) -> Steps[dict[str, R]]:
+    """Those of these names, without the removed ones."""
+    found: list[Record] = []
+    for start in range(0, len(names), _NAMES):
+        some = names[start : start + _NAMES]
+        marks = ", ".join("?" * len(some))
+        found += _records((yield _RECORDS + f" WHERE kind = ? AND name IN ({marks})", (kind_of(kind), *some)))
+    return {record.name: cast("R", record) for record in found if not record.removed}
 
 
 def records_page(kind: type[R], after: str, limit: int) -> Steps[list[R]]:

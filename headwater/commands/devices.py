@@ -14,6 +14,7 @@ from headwater.authority import DEVICE_DAYS
 from headwater.commands.ca import authority_option, opened, out_option
 from headwater.commands.certificates import certify, certify_by, revoke
 from headwater.commands.client import Client, asks, segment
+from headwater.commands.fleet import export, import_
 from headwater.commands.output import plain, print_json, print_table
 from headwater.errors import Rejected
 from headwater.registry import check_name
@@ -44,6 +45,7 @@ def devices() -> None:
     headwater devices add gw-1 --speaks-for "tag-*"  a gateway that sends for tags
     headwater devices disable pump-7                 refused from now on, also where connected
     headwater devices rotate pump-7                  a new token; the old one ends at once
+    headwater devices import fleet.csv               many at once; `export` writes them
     headwater devices certify pump-7                 one more certificate, by `headwater ca`
     headwater devices revoke pump-7 pump-7.pem       that certificate no more
     """
@@ -109,16 +111,19 @@ def _attributes(given: tuple[str, ...]) -> dict[str, str]:
 
 
 @devices.command("list")
+@click.option("--group", help="Only those in this group.")
+@click.option("--asset", help="Only those of this asset.")
 @as_json
 @asks
-def list_(client: Client, as_json: bool) -> None:
+def list_(client: Client, group: str | None, asset: str | None, as_json: bool) -> None:
     """All devices of the registry, by name.
 
     \b
     headwater devices list
+    headwater devices list --group line-3
     headwater devices list | cut -f1
     """
-    found = _all(client)
+    found = _all(client, group=group, asset=asset)
     if as_json:
         print_json(list(found))
         return
@@ -202,6 +207,8 @@ def remove(client: Client, name: str) -> None:
     click.echo(f"removed {name}", err=True)
 
 
+devices.add_command(export)
+devices.add_command(import_)
 devices.add_command(certify)
 devices.add_command(revoke)
 
@@ -210,10 +217,10 @@ def _of(name: str) -> str:
     return f"{_PATH}/{segment(name)}"
 
 
-def _all(client: Client) -> Iterator[dict[str, Any]]:
+def _all(client: Client, **only: str | None) -> Iterator[dict[str, Any]]:
     after: str | None = ""
     while after is not None:
-        page = client.call("GET", _PATH, query={"after": after or None, "limit": _PAGE}).body
+        page = client.call("GET", _PATH, query={"after": after or None, "limit": _PAGE, **only}).body
         yield from page["devices"]
         after = page["next"]
 

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from headwater.directory import Directory
 from query.problems import answer_errors
-from query.registry_api import registry_routes
+from query.registry_routers import registry_routers
 from storage.outbox import run_outbox, settle
 from storage.sqlite_registry import SqliteRegistry
 from tests.core.registry_kit import a_log, a_registry
@@ -27,7 +27,8 @@ async def registry_app(
             pump = asyncio.create_task(run_outbox(registry, log))
             app = FastAPI()
             app.state.door = directory
-            app.include_router(registry_routes(registry, directory, models))
+            for router in registry_routers(registry, directory, models):
+                app.include_router(router)
             answer_errors(app)
             try:
                 yield app, registry, directory

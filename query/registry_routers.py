@@ -1,0 +1,24 @@
+"""All that the registry answers over HTTP, put together for whoever builds the app.
+
+In: the authority, and this process's copy of it. Out: routers of devices, groups, addresses, assets, imports, keys and
+the audit trail.
+"""
+
+from fastapi import APIRouter
+
+from headwater.directory import Directory
+from headwater.registry_contract import Registry
+from query.asset_api import asset_routes
+from query.group_api import group_routes
+from query.import_api import import_routes
+from query.registry_api import registry_routes
+
+
+def registry_routers(registry: Registry, directory: Directory, models: tuple[str, ...] = ()) -> list[APIRouter]:
+    """The routers. `models`: the names of the configured models, if a device's model shall be one of them."""
+    return [
+        registry_routes(registry, directory, models),
+        import_routes(registry, directory, models),
+        group_routes(registry, directory),
+        asset_routes(directory),
+    ]
