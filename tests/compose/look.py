@@ -162,12 +162,13 @@ def found_everywhere(key: str) -> None:
 
 
 IN_THE_LAKE = """python3 - <<'END'
-import json, pathlib, deltalake
+import json, os, pathlib, deltalake
 secret = lambda name: pathlib.Path("/run/secrets", name).read_text()
 options = {"endpoint": "http://minio:9000", "allow_http": "true", "region": "us-east-1",
            "access_key_id": secret("s3_access"), "secret_access_key": secret("s3_secret")}
 table = deltalake.DeltaTable("s3://headwater/lake/messages", storage_options=options)
-print(json.dumps([int(one[1:]) for one in table.to_pyarrow_table(columns=["id"])["id"].to_pylist()]))
+print(json.dumps([int(one[1:]) for one in table.to_pyarrow_table(columns=["id"])["id"].to_pylist()]), flush=True)
+os._exit(0)  # without the interpreter's last rites, in which deltalake aborts now and then
 END"""
 
 
