@@ -64,9 +64,12 @@ decode_event = msgspec.json.Decoder(Event).decode
 
 
 class Command:
-    """One command as far as it is known. `number`: those that were made later have a higher one."""
+    """One command as far as it is known. `number`: those that were made later have a higher one.
 
-    __slots__ = ("acknowledged", "answer", "answered", "device", "id", "number", "ordered", "sent")
+    `held`: this process has seen that the device has it; it may not be on the log yet.
+    """
+
+    __slots__ = ("acknowledged", "answer", "answered", "device", "held", "id", "number", "ordered", "sent")
 
     def __init__(self, device: str, ident: str, ordered: Ordered, number: int = 0) -> None:
         self.device = device
@@ -75,6 +78,7 @@ class Command:
         self.number = number
         self.sent = self.acknowledged = self.answered = 0
         self.answer = _NOTHING
+        self.held = False
 
     @property
     def topic(self) -> str:
@@ -113,7 +117,7 @@ class Command:
 
     def due(self, now: int) -> bool:
         """The device does not have it, as far as is known, and is to get it."""
-        return self.open(now) and not self.acknowledged
+        return self.open(now) and not self.acknowledged and not self.held
 
     def over(self, now: int, keep: int) -> bool:
         """It ended longer ago than `keep` microseconds."""

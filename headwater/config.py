@@ -12,10 +12,13 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
+from headwater.config_commands import Commands
 from headwater.config_models import Model, default_models
+from headwater.config_quotas import Quotas
 from headwater.config_section import Section
 from headwater.config_stack import S3, Elasticsearch, Kafka, MariaDb, MongoDb, Redis
 from headwater.config_tls import Tls
+from headwater.config_ways import Blobs
 from headwater.errors import ConfigError
 from headwater.quantities import Duration, Size
 
@@ -203,7 +206,10 @@ class Config(Section):
     http: Http = Http()
     mqtt: Mqtt = Mqtt()
     ingest: Ingest = Ingest()
+    blobs: Blobs = Blobs()
+    quotas: Quotas = Quotas()
     log: LogConfig = LogConfig()
+    commands: Commands = Commands()
     selection: Selection = Selection()
     live: Live = Live()
     documents: Documents = Documents()
