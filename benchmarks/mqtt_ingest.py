@@ -23,9 +23,12 @@ from typing import Any, Literal
 import uvloop
 
 from benchmarks.measure import Result, measure, report
+<<<<<<< Updated upstream
 from headwater.app.events import topics
+=======
+>>>>>>> Stashed changes
 from headwater.config import Config
-from headwater.log import Log
+from headwater.log import MESSAGES, REJECTED, RETAINED, ROUTED, SESSIONS, Log, TopicSpec
 from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS, Certificate, Identity
 from ingest.contract import Intake, Owner, Receipt, Source
@@ -46,7 +49,11 @@ class OpenDoor:
     def identify(self, name: str, secret: str, *, loopback: bool) -> Identity:
         return ANONYMOUS
 
+<<<<<<< Updated upstream
     def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn", "san"]) -> Identity:
+=======
+    def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn"]) -> Identity:
+>>>>>>> Stashed changes
         return ANONYMOUS
 
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
@@ -87,9 +94,11 @@ class NullIntake:
 
 @asynccontextmanager
 async def intake_of(kind: str, config: Config, metrics: Metrics) -> AsyncGenerator[tuple[Intake, Log]]:
+    topics = [TopicSpec(name, 4) for name in (MESSAGES, REJECTED)]
+    topics += [TopicSpec(RETAINED, 1, compact=True), TopicSpec(SESSIONS, 1, compact=True), TopicSpec(ROUTED, 1)]
     with tempfile.TemporaryDirectory() as folder:
         async with (
-            open_log(Path(folder) / "log.sqlite", topics(config.log)) as log,
+            open_log(Path(folder) / "log.sqlite", topics) as log,
             LogIntake(log, config, metrics, lambda _device: "") as intake,
         ):
             yield NullIntake() if kind == "null" else intake, log

@@ -52,10 +52,12 @@ def _grant(
     if not broker.rights.may_subscribe(session.identity, item.filter):
         return ReasonCode.NOT_AUTHORIZED
     shared = item.filter.startswith(SHARED)
-    new = item.filter not in session.filters
+    before = session.filters.get(item.filter)
+    new = before is None
     if new and len(session.filters) >= broker.config.subscriptions:
         return ReasonCode.QUOTA_EXCEEDED
-    grant = Grant(item.qos, item.no_local, item.retain_as_published, identifier, broker.plane.routed_next)
+    since = broker.plane.routed_next if before is None else before.since  # what waits by it waits on
+    grant = Grant(item.qos, item.no_local, item.retain_as_published, identifier, since)
     hold(item.filter, grant, session, broker)
     if not shared and (item.retain_handling == 0 or (item.retain_handling == 1 and new)):
         wants.append((item.filter, grant))

@@ -48,6 +48,15 @@ class Gateway:
     def subscriptions(self) -> int:
         return self.server._broker.router.subscriptions.count  # pyright: ignore[reportPrivateUsage]
 
+    def cut(self) -> None:
+        """Close all connections without a word."""
+        for connection in list(self.server._broker.connections):  # pyright: ignore[reportPrivateUsage]
+            connection.abort()
+
+    def members(self) -> int:
+        """Of shared subscriptions."""
+        return self.server._broker.plane.table.groups.members.count  # pyright: ignore[reportPrivateUsage]
+
     async def values(self, topic: str = MESSAGES) -> list[bytes]:
         found: list[bytes] = []
         for partition in range(4):

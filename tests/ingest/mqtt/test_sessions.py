@@ -3,7 +3,21 @@
 from typing import Any
 
 from headwater.log import ROUTED, SESSIONS
-from ingest.mqtt.packets import DUP, QOS_1, QOS_2, RETAIN, Connect, Disconnect, Puback, Pubcomp, Publish, Pubrec, Pubrel
+from ingest.mqtt.packets import (
+    DUP,
+    QOS_1,
+    QOS_2,
+    RETAIN,
+    Connect,
+    Disconnect,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Subscribe,
+    Subscription,
+)
 from ingest.mqtt.properties import Properties
 from ingest.mqtt.reasons import ReasonCode as R
 from tests.ingest.mqtt.kit import Client, Endpoint, endpoint, publishes, until, will
@@ -74,6 +88,21 @@ async def test_it_goes_on_from_where_it_was_each_time(here: Endpoint) -> None:
         await client.nothing()
         client.writer.close()
         await gone(here)
+
+
+async def test_what_waits_by_a_subscription_waits_on_when_it_is_made_again(here: Endpoint, version: int) -> None:
+    """As clients do: with the CONNECT, before they have seen that there is a session."""
+    await away(here, "#", "other/#", version=version)
+    sender = await here.connected("p")
+    sender.publish(b"1", b"2")
+    await sender.acknowledged(2)
+    client = await here.client(version)
+    given = Properties(session_expiry_interval=HOUR) if version == 5 else Properties()
+    client.send(
+        Connect(version, "s", clean=False, properties=given), Subscribe(7, (Subscription("#", 1), Subscription("+", 1)))
+    )
+    packets = [await client.packet() for _ in range(4)]
+    assert [packet.payload for packet in packets if isinstance(packet, Publish)] == [b"1", b"2"]
 
 
 async def test_a_message_is_acknowledged_when_it_waits_on_the_log(here: Endpoint) -> None:
@@ -295,6 +324,14 @@ async def test_the_log_must_have_a_session_before_its_client_is_told(here: Endpo
     assert connack.code is R.SERVER_UNAVAILABLE
     await other.closed()
     here.log.failing = False
+
+
+async def test_while_too_much_waits_for_the_log_nobody_with_such_a_session_comes_in(here: Endpoint) -> None:
+    here.broker.plane.pressure.full = True
+    client = await here.client()
+    assert (await client.connect("s", properties=Properties(session_expiry_interval=HOUR))).code is R.SERVER_BUSY
+    await here.connected("clean")
+    here.broker.plane.pressure.full = False
 
 
 async def test_who_goes_before_it_is_told_leaves_nothing_behind(here: Endpoint) -> None:
