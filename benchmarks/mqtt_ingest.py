@@ -23,10 +23,6 @@ from typing import Any, Literal
 import uvloop
 
 from benchmarks.measure import Result, measure, report
-<<<<<<< Updated upstream
-from headwater.app.events import topics
-=======
->>>>>>> Stashed changes
 from headwater.config import Config
 from headwater.log import MESSAGES, REJECTED, RETAINED, ROUTED, SESSIONS, Log, TopicSpec
 from headwater.metrics import Metrics
@@ -49,11 +45,7 @@ class OpenDoor:
     def identify(self, name: str, secret: str, *, loopback: bool) -> Identity:
         return ANONYMOUS
 
-<<<<<<< Updated upstream
     def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn", "san"]) -> Identity:
-=======
-    def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn"]) -> Identity:
->>>>>>> Stashed changes
         return ANONYMOUS
 
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
