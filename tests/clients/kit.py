@@ -29,10 +29,11 @@ from ingest.mqtt.server import MqttServer, open_mqtt
 from storage.sqlite_log import SqliteLog, open_log
 from tests.certificates import Fleet
 from tests.ingest.http.support import App
+from tests.ingest.mqtt.kit import Client as Raw
 from tests.ingest.mqtt.kit import ScriptedDoor
 
 HERE = Path(__file__).parent
-SECONDS = 60.0
+SECONDS = 40.0
 TOPIC = "devices/pump-7/telemetry"
 
 
@@ -126,6 +127,15 @@ class Gateway:
             connection.abort()
         return len(connections)
 
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """As another client of the broker would, with QoS 1; returns when it is acknowledged."""
+        reader, writer = await asyncio.open_connection("localhost", self.port("tcp"))
+        client = Raw(reader, writer, 5)
+        await client.connect("publisher")
+        client.publish(payload, topic=topic)
+        await client.acknowledged(1)
+        await client.close()
+
     def port(self, transport: str) -> int:
         return int(self._addresses[transport].rpartition(":")[2])
 
@@ -170,7 +180,9 @@ async def gateway(folder: Path, fleet: Fleet) -> AsyncGenerator[Gateway, None]:
         listen="localhost:0", client="required", client_ca=str(fleet.devices.certificate), identity="cn"
     )
     config = load(
-        environment={}, mqtt={"listen": "localhost:0", "tls": tls}, http={"listen": "localhost:0", "tls": tls}
+        environment={},
+        mqtt={"listen": "localhost:0", "broker": True, "tls": tls},
+        http={"listen": "localhost:0", "tls": tls},
     )
     metrics, door = Metrics(), ScriptedDoor()
     async with (

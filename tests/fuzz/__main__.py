@@ -35,7 +35,7 @@ async def main(seconds: float, seed: int | None) -> int:
         while True:
             try:
                 await one(first + rounds, site)
-                site.check_left()
+                await site.check_left()
                 now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
                 assert (now - used) * 1024 < GROWTH, f"the process has grown by {now - used} KiB"
             except Exception:  # noqa: BLE001 - any of them is what is looked for

@@ -25,7 +25,7 @@ async def test_nothing_that_a_client_says_breaks_the_endpoint_or_is_noticed_by_a
     async with targets.site() as site:
         for seed in range(begin, begin + ROUNDS):
             await one(seed, site)
-            site.check_left()
+            await site.check_left()
 
 
 async def rounds(target: Callable[[Random], None] | None, count: int) -> None:
@@ -37,7 +37,7 @@ async def rounds(target: Callable[[Random], None] | None, count: int) -> None:
     async with targets.site() as site:
         for seed in range(count):
             await site.round(Random(seed))
-            site.check_left()
+            await site.check_left()
 
 
 def _nothing(*_: object) -> None: ...
