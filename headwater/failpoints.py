@@ -14,6 +14,8 @@ from headwater.errors import ConfigError, Unavailable
 
 Failpoint = Literal[
     "ingest.appended",  # the log has the entries; nothing is acknowledged yet
+    "blobs.unnamed",  # a large payload is on the disk whole; nothing names it yet
+    "blobs.named",  # it has its name; the message that refers to it is not logged
     "selector.emitted",  # candidates are on the log; the checkpoint is older
     "selector.checkpointed",  # the checkpoint is written; the group's commit is older
     "writer.written",  # the store has the batch; the group's commit is older

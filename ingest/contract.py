@@ -13,6 +13,9 @@ from headwater.errors import Reason
 from headwater.message import Message
 from headwater.registry import Certificate, Identity
 
+BLOB = "blob"
+"""The transport of messages that refer to a large payload; its own is the only one that makes them."""
+
 
 class Source(msgspec.Struct, frozen=True):
     """Where a payload came in; the same object for all payloads of a connection and topic.

@@ -20,6 +20,7 @@ from headwater.app.backends import (
 )
 from headwater.app.events import open_events
 from headwater.app.front_door import Addresses, front_door
+from headwater.app.large import blobs_of, sweep_blobs
 from headwater.app.logs_kept import keeping_logs, maintain_logs
 from headwater.app.roles import groups
 from headwater.app.rules import follow_models, publish_rules
@@ -34,6 +35,7 @@ from headwater.supervise import Supervisor
 from ingest.models import Models
 from query.api import Parts, make_app
 from query.flow import Flow
+from query.blob_api import blob_routes
 from query.health import Health, Probe
 from query.others import Others
 from query.registry_routers import registry_routers
@@ -65,6 +67,7 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
         await drain_outbox(registry, events)
         directory = Directory(config.ingest.anonymous)
         await patiently(stack, lambda: directory.following(events))
+        blobs = blobs_of(config)
         live = Attached("live state", lambda: open_live(config, events.id))
         documents = Attached("the documents store", lambda: open_documents(config, events.id))
         search = Attached("the search store", lambda: open_search(config, events.id))
@@ -95,7 +98,10 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
                 metrics=metrics,
                 flow=flow,
                 health=Health(probes, []),
-                routers=registry_routers(registry, directory, tuple(config.models)),
+                routers=[
+                    *registry_routers(registry, directory, tuple(config.models)),
+                    blob_routes(blobs, config.blobs),
+                ],
             )
         )
         try:
@@ -110,6 +116,7 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
             keepers.add("scaling", Scaling(flow, config.workers, metrics).run)
             async with front_door(config, app, events, directory, metrics, mqtt=False) as addresses:
                 yield addresses
+            keepers.add("blobs", partial(sweep_blobs, blobs, config.blobs.unfinished))
         finally:
             await supervisor.stop(TASK_SECONDS)
             await keepers.stop(TASK_SECONDS)

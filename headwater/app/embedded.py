@@ -28,6 +28,7 @@ from headwater.app.backends import (
 )
 from headwater.app.events import topics
 from headwater.app.front_door import Addresses, front_door
+from headwater.app.large import blobs_of, sweep_blobs
 from headwater.app.logs_kept import keeping_logs, maintain_logs
 from headwater.app.roles import Role, maintain, writers_of
 from headwater.app.rules import follow_models, publish_rules
@@ -41,6 +42,7 @@ from headwater.supervise import Supervisor
 from ingest.models import Models
 from query.api import Parts, make_app
 from query.flow import Flow
+from query.blob_api import blob_routes
 from query.flow_share import Counting
 from query.health import Health, Probe
 from query.registry_routers import registry_routers
@@ -80,6 +82,7 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
         await drain_outbox(registry, events)
         directory = Directory(config.ingest.anonymous)
         selector = Selector(events, checkpoints, config.selection, config.workers, metrics, rules=rules)
+        blobs = blobs_of(config)
         from_lake = partial(refill, lake)
         stores: dict[Role, Store] = {"live": live, "documents": documents, "search": search, "reports": reports}
         writers = [
@@ -98,6 +101,7 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
                 supervisor.add("audit log", partial(AuditLog(logs, registry, metrics).run, config.logging.flush_every))
                 supervisor.add("log files", partial(maintain_logs, logs, config.logging.retention))
                 supervisor.add("rules", partial(follow_models, directory, registry, config))
+                supervisor.add("blobs", partial(sweep_blobs, blobs, config.blobs.unfinished))
                 supervisor.add("tail", tail.run)
                 supervisor.add("selector", selector.run)
                 for writer in writers:
@@ -124,7 +128,10 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
                         metrics=metrics,
                         flow=flow,
                         health=Health(probes, [selector.state, *states]),
-                        routers=registry_routers(registry, directory, tuple(config.models)),
+                        routers=[
+                            *registry_routers(registry, directory, tuple(config.models)),
+                            blob_routes(blobs, config.blobs),
+                        ],
                     )
                 )
                 async with front_door(config, app, events, directory, metrics) as addresses:

@@ -12,9 +12,12 @@ from fastapi import FastAPI
 
 from headwater.app.events import Events
 from headwater.config import Config
+from headwater.app.large import blobs_of
 from headwater.directory import Directory
 from headwater.metrics import Metrics
 from ingest.http.server import open_http
+from ingest.blobs import App, BlobDoor
+from ingest.control import Control
 from ingest.intake import LogIntake
 from ingest.mqtt.server import open_mqtt
 
@@ -42,7 +45,8 @@ async def front_door(
         endpoint = (
             await stack.enter_async_context(open_mqtt(config, intake, directory, metrics, events)) if mqtt else None
         )
-        asgi = cast("ASGI3Application", app)
+        door = BlobDoor(cast("App", app), blobs_of(config), intake, config.blobs)
+        asgi = cast("ASGI3Application", door)
         speaker = endpoint.over_websocket if endpoint is not None and config.mqtt.websocket else None
         http = await stack.enter_async_context(open_http(config, asgi, intake, directory, metrics, speaker))
         if endpoint is None:

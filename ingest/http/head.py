@@ -2,6 +2,7 @@
 
 In: method, target, header lines (names in lower case). Out: a `Head`; what is wrong with it stands in `refusal`.
 Routes: `POST /ingest` and `POST /ingest/{device}`, either with `?decoder=NAME`. Other parameters are left alone.
+`/ingest/{device}/blob` is another route (`ingest.blobs`).
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from headwater.ids import check_id
 from ingest.http.reply import BadRequest, Code, Refusal
 
 PATH = b"/ingest"
+BLOB = b"/blob"
+"""How the path of a large payload ends."""
 
 _LINES = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 _NATIVE = {"", "native", "flat"}
@@ -96,6 +99,18 @@ def read_head(method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes
     return head
 
 
+def read_blob_head(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Head | None:
+    """What must be known of a large payload's sender, or None if the request is for another route."""
+    path = target.partition(b"?")[0]
+    if not path.startswith(PATH + b"/") or not path.endswith(BLOB):
+        return None
+    values = {name: value for name, value in headers if name in _OF_INTEREST}
+    length = values.get(b"content-length")
+    route = Route("", "", "", lines=False, native=True)
+    authorization, size = values.get(b"authorization", b""), None if length is None else int(length)
+    return Head(route, authorization, size, b"connection" in values, is_direct(values))
+
+
 def _check(head: Head, method: bytes, values: dict[bytes, bytes], twice: bytes) -> None:
     """Fill in what can be wrong; raises `BadRequest`."""
     if method != b"POST":
@@ -135,6 +150,8 @@ def _route(target: bytes, content_type: bytes) -> Route | None:
         target = b"/" + path if host else b""
     path, _, query = target.partition(b"?")
     if path != PATH and not path.startswith(PATH + b"/"):
+        return None
+    if path.endswith(BLOB):
         return None
     decoder = _decoder(query.decode("latin-1"))
     media = content_type.partition(b";")[0].strip().lower().decode("latin-1")

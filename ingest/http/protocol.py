@@ -5,7 +5,7 @@ code. An ingest request that is refused by its head is answered when its body is
 if the body is too large or waits for 100 Continue. Limits: head, body, and bytes on the wire for both.
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 import httptools
 import structlog
@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 from headwater.registry import ANONYMOUS, Identity
 from ingest.contract import Source
 from ingest.http.connection import LINE, LINE_PAUSE, TURNS, Connection, Exchange
-from ingest.http.head import Head, Route, read_head
+from ingest.http.head import Head, Route, read_blob_head, read_head
 from ingest.http.reply import BadRequest, Refusal, busy, stopping
 from ingest.http.request import inflate, payloads, too_large
 from ingest.http.service import Service
@@ -24,6 +24,9 @@ from ingest.http.websocket import Opening, opening
 
 HEAD_SIZE = 64 * 2**10
 """The largest head in bytes, and what one read brings on top of it."""
+
+PROGRESS = 64 * 2**10
+"""So many bytes of a large payload have to come in `http.body_time`."""
 
 _MALFORMED = Refusal(400, "bad_request", "this is not HTTP/1.1")
 _LONG_HEAD = Refusal(431, "head_too_large", f"a request's head has at most {HEAD_SIZE:,} bytes")
@@ -49,6 +52,8 @@ class IngestProtocol(Connection):
         self._offer: bytes | None = None  # it offers to upgrade: its head without that, empty if there can be none
         self._opening: Opening | Refusal | None = None  # it offers to become a WebSocket
         self._head: Head | None = None
+        self._most = service.body_size  # bytes that its body may have
+        self._progress = -1  # bytes of a large payload after which its sender gets time again; -1: it is none
         self._keep = True
         self._refusal: Refusal | None = None
         self._body: bytes | bytearray = b""
@@ -162,6 +167,8 @@ class IngestProtocol(Connection):
         self._receiving = self._in_head = True
         self._wire = -1
         self._length = 0
+        self._most = self._service.body_size
+        self._progress = -1
         self._head = self._turn = self._refusal = None
         if len(self._line) >= LINE:
             self._hang_up()
@@ -191,9 +198,12 @@ class IngestProtocol(Connection):
 
     def on_body(self, body: bytes) -> None:
         self._length += len(body)
-        if self._length > self._service.body_size:
-            self._end(too_large(self._service.body_size))
+        if self._length > self._most:
+            self._end(too_large(self._most))
         if self._head is None:
+            if 0 <= self._progress <= self._length:
+                self._progress = self._length + PROGRESS
+                self._since = self._service.clock
             super().on_body(body)
         elif self._refusal is None:
             if not self._body:
@@ -225,9 +235,11 @@ class IngestProtocol(Connection):
 
     def _begin_turn(self) -> None:
         """Let uvicorn make a cycle of the head that was read; `_start_asgi_task` gets it."""
+        large = read_blob_head(self.url, self.headers)
+        identity = None if large is None else self._welcome(large)
         length = next((value for name, value in self.headers if name == b"content-length"), b"0")
-        if int(length) > self._service.body_size:
-            self._end(too_large(self._service.body_size))
+        if int(length) > self._most:
+            self._end(too_large(self._most))
         if self._turns >= TURNS:
             self._hang_up()
             raise _Enough
@@ -236,8 +248,23 @@ class IngestProtocol(Connection):
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
         super().on_headers_complete()
+        if identity is not None:
+            self.scope.setdefault("state", {})["identity"] = identity
         while self.pipeline:  # where uvicorn puts cycles that must wait
             self._start_asgi_task(*self.pipeline.pop())
+
+    def _welcome(self, head: Head) -> Identity:
+        """Who sends a large payload: known before any of it is read. Raises `_Enough`."""
+        self._most = self._service.blob_size
+        self._progress = PROGRESS
+        try:
+            identity = self._identify(head)
+            refusal = self._not_now()
+        except BadRequest as error:
+            self._end(error.refusal)
+        if refusal is not None:
+            self._end(refusal)
+        return identity
 
     def _begin(self, head: Head) -> None:
         """Decide what is known by the head alone."""
@@ -305,15 +332,15 @@ class IngestProtocol(Connection):
         """A read of `size` bytes is over and the request is not: hold it to its limits."""
         service = self._service
         self._wire = self._wire + size if self._wire >= 0 else 0
-        if self._wire > HEAD_SIZE + (0 if self._in_head else 2 * service.body_size):
-            self._cut(_LONG_HEAD if self._in_head else too_large(service.body_size))
+        if self._wire > HEAD_SIZE + (0 if self._in_head else 2 * self._most):
+            self._cut(_LONG_HEAD if self._in_head else too_large(self._most))
             return
         service.unfinished += len(self._body) - self._counted
         self._counted = len(self._body)
         if self._counted and service.unfinished > service.unfinished_size:
             self._cut(busy())
 
-    def _end(self, refusal: Refusal) -> None:
+    def _end(self, refusal: Refusal) -> NoReturn:
         self._cut(refusal)
         raise _Enough
 

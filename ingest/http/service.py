@@ -41,6 +41,7 @@ class Service:
         self.unfinished_size = max(config.ingest.waiting_size, config.http.body_size)
         self.replies = Replies(time.time())
         self.clock = 0.0
+        self.blob_size = config.blobs.size
         self._second = 0
         self.rights = 0
         self.unfinished = 0
