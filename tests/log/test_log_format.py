@@ -11,7 +11,7 @@ import msgspec
 from headwater.config_stack import Kafka
 from headwater.log import MESSAGES, NewEntry, TopicSpec
 from headwater.message import Candidate, Clock, Message, RejectedMessage, encode
-from headwater.registry import ApiKey, Device
+from headwater.registry import ApiKey, Block, Claim, Device, Group, HeldCertificate
 from storage.kafka_log import open_kafka_log
 from storage.kafka_log_topics import LOG_ID
 from tests.services.server import Server
@@ -20,7 +20,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "log-format.md").read_text("utf-8")
 
 
 def test_the_page_names_every_field_of_every_record() -> None:
-    for kind in (Message, Candidate, RejectedMessage, Device, ApiKey):
+    for kind in (Message, Candidate, RejectedMessage, Device, HeldCertificate, ApiKey, Group, Claim, Block):
         missing = [field.name for field in msgspec.structs.fields(kind) if f"`{field.name}`" not in PAGE]
         assert not missing
     assert f"`{LOG_ID}`" in PAGE
