@@ -92,8 +92,15 @@ class Door(Protocol):
         """
         ...
 
+    def blocked(self, address: str) -> bool:
+        """True if nobody may come from this IP address now."""
+        ...
+
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
-        """Call `changed(identity name)` whenever a credential or right changes; the result stops that."""
+        """Call `changed(identity name)` whenever a credential or right changes; the result stops that.
+
+        Also with the name of a network (it has a slash) when that was blocked, or let in again.
+        """
         ...
 
 

@@ -4,6 +4,7 @@ In: the app that answers beside ingest, the log, who may enter. Out: addresses; 
 what waits is appended and acknowledged, streams end, connections close.
 """
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -20,6 +21,8 @@ from ingest.blobs import App, BlobDoor
 from ingest.control import Control
 from ingest.intake import LogIntake
 from ingest.mqtt.server import open_mqtt
+from ingest.quotas import Quotas
+from ingest.rates import reporting
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application  # starlette and uvicorn each have their own words for the same
@@ -41,14 +44,16 @@ async def front_door(
     config: Config, app: FastAPI, events: Events, directory: Directory, metrics: Metrics, *, mqtt: bool = True
 ) -> AsyncGenerator[Addresses]:
     """Open it; closed in order below the yield."""
+    quotas = Quotas(config.quotas, time.monotonic)
     async with LogIntake(events, config, metrics, directory.model_of) as intake, AsyncExitStack() as stack:
         endpoint = (
-            await stack.enter_async_context(open_mqtt(config, intake, directory, metrics, events)) if mqtt else None
+            await stack.enter_async_context(open_mqtt(config, intake, directory, metrics, events, quotas=quotas)) if mqtt else None
         )
         door = BlobDoor(cast("App", app), blobs_of(config), intake, config.blobs)
         asgi = cast("ASGI3Application", door)
         speaker = endpoint.over_websocket if endpoint is not None and config.mqtt.websocket else None
-        http = await stack.enter_async_context(open_http(config, asgi, intake, directory, metrics, speaker))
+        http = await stack.enter_async_context(open_http(config, asgi, intake, directory, metrics, speaker, quotas))
+        await stack.enter_async_context(reporting(quotas, intake, http.address))
         if endpoint is None:
             yield Addresses(http.address, "", http.tls_address)
         else:

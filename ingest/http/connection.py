@@ -106,6 +106,7 @@ class Connection(HttpToolsProtocol):
         if self.client is not None:
             self._peer = self.client[0]  # without its port: what comes from one address is of one source
             self._loopback = is_loopback(self._peer)
+            self.shut_out()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it all; receipts still under way are settled for nobody."""
@@ -270,6 +271,11 @@ class Connection(HttpToolsProtocol):
         for waiting in self._line:
             if isinstance(waiting, Turn):
                 waiting.cycle.keep_alive = False
+
+    def shut_out(self) -> None:
+        """Close without a word, if its address is blocked."""
+        if self._service.shut_out(self._peer):
+            self.transport.abort()
 
     def end_stream(self) -> None:
         """The server stops, and an answer that has begun may never end: end it."""

@@ -304,7 +304,9 @@ class IngestProtocol(Connection):
         """Who sends this: known from the request before, mostly. Raises `BadRequest`."""
         found_by = head.authorization, head.direct, self._service.rights
         if self._known != found_by:
-            self._identity = self._service.identify(head, self._certificate, loopback=self._loopback)
+            self._identity = self._service.identify(
+                head, self._certificate, loopback=self._loopback, address=self._peer
+            )
             self._known = found_by
         return self._identity
 
@@ -317,6 +319,7 @@ class IngestProtocol(Connection):
             if head.gzip:
                 body = inflate(body, self._service.body_size)
             found = payloads(body, head.route)
+            self._service.check_quota(identity, self._peer, len(found), len(body))
         except BadRequest as error:
             exchange.answer = self._service.replies.refusal(error.refusal, close=exchange.close)
             return

@@ -26,6 +26,7 @@ from ingest.http.protocol import IngestProtocol
 from ingest.http.service import Service
 from ingest.http.websocket import Speaker
 from ingest.listening import listen
+from ingest.quotas import Quotas
 from ingest.tls import TlsListener
 
 BACKLOG = 2048
@@ -52,10 +53,12 @@ class HttpServer:
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
         speaker: Speaker | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
         self._clock = clock
         self.address = config.http.listen
-        self._service = Service(config, intake, door, metrics, speaker)
+        self._service = Service(config, intake, door, metrics, speaker, quotas or Quotas(config.quotas, clock))
+        self._unwatch = door.watch(self._changed)
         self.tls_address = config.http.tls.listen
         self._tls: TlsListener | None = None
         if self.tls_address:
@@ -124,6 +127,7 @@ class HttpServer:
             self._ticker.cancel()
             await asyncio.wait((self._ticker,))
         self._service.unwatch()
+        self._unwatch()
         if self._begun:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._lifespan.shutdown(), GRACE)
@@ -151,6 +155,11 @@ class HttpServer:
             await asyncio.sleep(0.01)
         return True
 
+    def _changed(self, name: str) -> None:
+        if "/" in name:  # a network, which may be blocked from now on
+            for connection in self._connections():
+                connection.shut_out()
+
     def _room(self, arriving: int) -> bool:
         return len(self._state.connections) + arriving < self._service.connections
 
@@ -177,9 +186,10 @@ async def open_http(
     door: Door,
     metrics: Metrics,
     speaker: Speaker | None = None,
+    quotas: Quotas | None = None,
 ) -> AsyncGenerator[HttpServer, None]:
     """Serve on `config.http.listen`, and with TLS where that is configured, until the block ends."""
-    server = HttpServer(config, app, intake, door, metrics, speaker=speaker)
+    server = HttpServer(config, app, intake, door, metrics, speaker=speaker, quotas=quotas)
     try:
         await server.start()
         yield server

@@ -1,5 +1,6 @@
 """What all connections of one server share: limits, intake, door, ready-made answers, and a clock that ticks."""
 
+import math
 import time
 from typing import Final
 
@@ -9,8 +10,9 @@ from headwater.metrics import Metrics
 from headwater.registry import Certificate, Identity
 from ingest.contract import Door, Intake
 from ingest.http.head import Head
-from ingest.http.reply import BadRequest, Replies, refused, unavailable
+from ingest.http.reply import BadRequest, Refusal, Replies, refused, retry_after, unavailable
 from ingest.http.websocket import Speaker
+from ingest.quotas import Quotas
 
 HEADS = 8192
 HEAD_LENGTH = 1024
@@ -29,19 +31,23 @@ class Service:
     """
 
     def __init__(
-        self, config: Config, intake: Intake, door: Door, metrics: Metrics, speaker: Speaker | None = None
-    ) -> None:
+        self, config: Config, intake: Intake, door: Door, metrics: Metrics, speaker: Speaker | None = None,
+        quotas: Quotas | None = None,
+    ) -> None:  # fmt: skip
         self.speaker = speaker
+        self._quotas = quotas or Quotas(config.quotas, time.monotonic)
+        self._throttled = metrics.throttled.labels("http")
+        self._blocked = metrics.blocked.labels("http")
         self.certified: Final = config.http.tls.identity
         self.intake = intake
         self.body_size = config.http.body_size
+        self.blob_size = config.blobs.size
         self.body_time = config.http.body_time
         self.idle = config.http.idle
         self.connections = config.http.connections
         self.unfinished_size = max(config.ingest.waiting_size, config.http.body_size)
         self.replies = Replies(time.time())
         self.clock = 0.0
-        self.blob_size = config.blobs.size
         self._second = 0
         self.rights = 0
         self.unfinished = 0
@@ -70,7 +76,22 @@ class Service:
                 self.heads.clear()
             self.heads[text] = head
 
-    def identify(self, head: Head, certificate: Certificate | None, *, loopback: bool) -> Identity:
+    def shut_out(self, address: str) -> bool:
+        """True if nobody may come from there; it is counted."""
+        if not self._door.blocked(address):
+            return False
+        self._blocked.inc()
+        return True
+
+    def check_quota(self, identity: Identity, address: str, messages: int, size: int) -> None:
+        """Count a request, or raise `BadRequest` where its sender has to wait."""
+        wait = self._quotas.wait(identity, address, messages, size)
+        if wait:
+            self._throttled.inc()
+            detail = f"{identity.name!r} has sent more than it may; again in {wait:.1f} s"
+            raise BadRequest(Refusal(429, "over_quota", detail, retry_after(math.ceil(wait))))
+
+    def identify(self, head: Head, certificate: Certificate | None, *, loopback: bool, address: str = "") -> Identity:
         """Who sends this: a token says so, else the certificate of the connection. Raises `BadRequest`.
 
         A header that is not a usable bearer token is never taken for nobody.
@@ -86,6 +107,7 @@ class Service:
             raise BadRequest(unavailable(str(error))) from None
         except Refused as error:
             self._refused.labels("http", error.reason).inc()
+            self._quotas.refused(address)
             raise BadRequest(refused(error.reason, error.detail)) from None
 
     def _changed(self, _: str) -> None:

@@ -22,6 +22,7 @@ from ingest.mqtt.rights import Rights
 from ingest.mqtt.routed import Chosen
 from ingest.mqtt.router import Router
 from ingest.mqtt.sessions import Sessions
+from ingest.quotas import Quotas
 from ingest.topics import source_for, unknown_source
 
 _TOLD = 100
@@ -48,6 +49,10 @@ class Connected(Protocol):
 
     def stop(self) -> None:
         """Take nothing more. What is with the intake is still acknowledged."""
+        ...
+
+    def shut_out(self) -> None:
+        """Close without a word, if its address is blocked."""
         ...
 
     def abort(self) -> None:
@@ -89,8 +94,10 @@ class Broker:
         metrics: Metrics,
         plane: Plane,
         clock: Callable[[], float],
+        quotas: Quotas | None = None,
     ) -> None:
         self.config = config.mqtt
+        self.quotas = quotas or Quotas(config.quotas, clock)
         self.held_limit = config.ingest.waiting_size
         self.patience = config.ingest.append_time
         self.intake = intake
@@ -138,7 +145,13 @@ class Broker:
         self.metrics.mqtt_closed.labels(reason).inc()
 
     def revoke(self, identity: str) -> None:
-        """A credential or right has changed: whoever came in by it must come in anew."""
+        """A credential or right has changed: whoever came in by it must come in anew.
+
+        A name with a slash is that of a network, which may be blocked from now on.
+        """
+        if "/" in identity:
+            for connection in list(self.connections):
+                connection.shut_out()
         for session in self.sessions.of(identity):
             session.line.end(ReasonCode.NOT_AUTHORIZED, "credentials or rights have changed")
 

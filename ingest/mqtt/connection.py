@@ -14,7 +14,7 @@ from ingest.mqtt import encoding, subscribing
 from ingest.mqtt.broker import Broker
 from ingest.mqtt.identifying import Certified, identify
 from ingest.mqtt.inbound import Inbound
-from ingest.mqtt.joining import check_room, outbox_of, session_of
+from ingest.mqtt.joining import check_pace, check_room, outbox_of, session_of
 from ingest.mqtt.lasting import KeptSession
 from ingest.mqtt.ownership import Joined
 from ingest.mqtt.packets import (
@@ -38,12 +38,16 @@ from ingest.mqtt.reader import Reader
 from ingest.mqtt.reasons import MalformedPacket, ReasonCode
 from ingest.mqtt.sessions import Session
 from ingest.mqtt.state import key_of
-from ingest.mqtt.stream import Stream
+from ingest.mqtt.stream import QUOTA, Stream
 from ingest.mqtt.subscriptions import Grant
-from ingest.mqtt.terms import ALIASES, Terms, accepted, agree, packet_limit, refused
+from ingest.mqtt.terms import ALIASES, Limits, Terms, accepted, agree, packet_limit, refused
+from ingest.quotas import Meter
 
 LINGER = 2.0
 """Seconds that a client has to read why it is closed, and to close its side."""
+
+_SHORTEST = 0.01
+"""Seconds that a pause lasts at least."""
 
 _PINGRESP: Final = b"\xd0\0"
 
@@ -83,7 +87,18 @@ class _Client:
 class Connection(asyncio.Protocol):
     """Made by the server for each transport. What other parts call on it: `Connected`, `Line`, `Wire`, `Expiring`."""
 
-    __slots__ = ("_broker", "_certified", "_client", "_early", "_heard", "_reader", "_state", "_stream", "deadline")
+    __slots__ = (
+        "_broker",
+        "_certified",
+        "_client",
+        "_early",
+        "_heard",
+        "_meter",
+        "_reader",
+        "_state",
+        "_stream",
+        "deadline",
+    )
 
     _stream: Stream
 
@@ -91,9 +106,10 @@ class Connection(asyncio.Protocol):
         """`certified`: whose a client certificate is, as its listener is configured."""
         self._broker = broker
         self._certified: Certified = certified
-        self._reader = Reader(packet_limit(broker.config), broker.config.payload_size, ALIASES)
+        self._reader = Reader(packet_limit(broker.config.payload_size), broker.config.payload_size, ALIASES)
         self._state = State.NEW
         self._client: _Client | None = None
+        self._meter: Meter | None = None
         self._early: list[Packet] = []  # what came before the CONNACK
         self._heard = 0.0
         self.deadline = 0
@@ -107,6 +123,7 @@ class Connection(asyncio.Protocol):
         broker.deadlines.set(self, self._heard + broker.config.connect_time)
         if not broker.opened(self):
             self.abort()
+        self.shut_out()
 
     def data_received(self, data: bytes) -> None:
         if self._state > State.LIVE:
@@ -117,6 +134,9 @@ class Connection(asyncio.Protocol):
             client.inbound.take(cast("list[Publish]", found))
         else:
             self._take(found)
+        if self._meter is not None:
+            count = len(found) if self._reader.plain else sum(type(packet) is Publish for packet in found)
+            self._pay(count, len(data), self._meter)
         if self._reader.broken is not None and self._state is not State.JOINING:
             self._refuse(self._reader.broken)
 
@@ -190,6 +210,24 @@ class Connection(asyncio.Protocol):
         else:
             say()
 
+    def _pay(self, count: int, size: int, meter: Meter) -> None:
+        """Count what a read has brought; if it was more than its sender may send, the next one comes later."""
+        wait = meter.took(count, size, self._broker.clock())
+        if wait:
+            if not self._stream.paused & QUOTA and self._state is State.LIVE:
+                self._stream.pause(QUOTA)
+                self._broker.metrics.throttled.labels("mqtt").inc()
+            asyncio.get_running_loop().call_later(max(wait, _SHORTEST), self._paid, meter)
+
+    def _paid(self, meter: Meter) -> None:
+        """It may send again, unless more has come meanwhile."""
+        if self._stream.paused & QUOTA:
+            self._heard = self._broker.clock()
+            if not meter.took(0, 0, self._heard):
+                self._stream.resume(QUOTA)
+            else:
+                self._pay(0, 0, meter)
+
     # How it begins.
 
     def _connect(self, packet: Connect) -> None:
@@ -198,10 +236,12 @@ class Connection(asyncio.Protocol):
             agreed = agree(packet, broker.config, len(broker.sessions))
             identity = identify(packet, self._stream, broker, self._certified)
             check_room(agreed, key := key_of(identity.name, agreed.client_id), broker)
+            check_pace(identity, key, stream.host, broker)
         except MalformedPacket as error:
             self._refuse(error, packet.properties.maximum_packet_size)
             return
-        greeting = accepted(agreed, packet, broker.config, identity, present=False)
+        limits = Limits.of(broker.config, broker.quotas.of(identity))
+        greeting = accepted(agreed, packet, limits, identity, present=False)
         if len(encoding.encode(greeting, agreed.version)) > agreed.packet_limit:
             self._close("packet_too_large", b"")
             return
@@ -249,7 +289,10 @@ class Connection(asyncio.Protocol):
         self._client = _Client(agreed, session, Inbound(broker, self, session, agreed, stream), packet.will)
         self._state = State.LIVE
         broker.deadlines.set(self, self._heard + 1.5 * agreed.keep_alive)
-        greeting = accepted(agreed, packet, broker.config, session.identity, present=present)
+        limits = Limits.of(broker.config, broker.quotas.of(session.identity))
+        greeting = accepted(agreed, packet, limits, session.identity, present=present)
+        self._reader.narrow(packet_limit(limits.payload_size), limits.payload_size)
+        self._meter = broker.quotas.meter(session.identity, stream.host)
         stream.write(encoding.encode(greeting, agreed.version))
 
     # How it ends.
@@ -311,6 +354,12 @@ class Connection(asyncio.Protocol):
         self._state = State.OVER
         self._stream.abort()
 
+    def shut_out(self) -> None:
+        """Close without a word, if its address is blocked."""
+        if self._broker.door.blocked(self._stream.host):
+            self._broker.metrics.blocked.labels("mqtt").inc()
+            self.abort()
+
     def _too_slow(self) -> None:
         self._broker.closed("slow")
         self.abort()
@@ -334,6 +383,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  lost is lost
         self._stream.lost()
+        if self._meter is not None:
+            self._broker.quotas.ended(self._meter)
+            self._meter = None
         if self._client is not None and self._state is not State.LEAVING:
             self._client.inbound.abandon()
             self._state = State.OVER

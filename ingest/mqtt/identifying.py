@@ -19,6 +19,9 @@ Certified = Literal["registry", "cn", "san", "none"]
 
 def identify(packet: Connect, stream: Stream, broker: Broker, certified: Certified) -> Identity:
     """Ask the door. Raises `MalformedPacket`."""
+    if not broker.quotas.has_room(loopback=stream.loopback):
+        broker.metrics.throttled_connects.inc()
+        raise MalformedPacket(ReasonCode.CONNECTION_RATE_EXCEEDED, "too many connect at once")
     try:
         secret = (packet.password or b"").decode()
     except UnicodeDecodeError:
@@ -27,6 +30,7 @@ def identify(packet: Connect, stream: Stream, broker: Broker, certified: Certifi
         return _known(packet.username or "", secret, stream, broker.door, certified)
     except Refused as error:
         broker.metrics.refused.labels("mqtt", error.reason).inc()
+        broker.quotas.refused(stream.host)
         raise MalformedPacket(OF_REFUSAL[error.reason], error.detail) from None
     except Unavailable as error:
         raise MalformedPacket(ReasonCode.SERVER_UNAVAILABLE, str(error)) from None

@@ -59,7 +59,7 @@ class Inbound:
 
     __slots__ = (
         "_broker", "_groups", "_held", "_identity", "_in_flight", "_maximum", "_over", "_peer", "_pending",
-        "_session", "_sources", "_terms", "_waiting", "_wanted", "_wire", "_write",
+        "_session", "_sources", "_terms", "_topic_length", "_waiting", "_wanted", "_wire", "_write",
     )  # fmt: skip
 
     def __init__(self, broker: Broker, wire: Wire, session: Session, terms: Terms, stream: Stream) -> None:
@@ -70,7 +70,9 @@ class Inbound:
         self._identity: Identity = session.identity
         self._terms = terms
         self._peer = stream.peer
-        self._maximum = broker.config.in_flight
+        quota = broker.quotas.of(session.identity)
+        self._maximum = min(broker.config.in_flight, quota.in_flight)
+        self._topic_length = quota.topic_length
         self._pending: list[PublishReceipt] = []
         self._sources: dict[str | tuple[str, str], Source] = {}
         self._wanted = broker.plane.table.wanted
@@ -208,6 +210,9 @@ class Inbound:
         key = first.topic if content_type is None else (first.topic, content_type)
         source = self._sources.get(key)
         if source is None:
+            if len(first.topic.encode()) > self._topic_length:
+                self._wire.end(ReasonCode.QUOTA_EXCEEDED, f"a topic has {self._topic_length} bytes at most")
+                return
             if len(self._sources) >= _SOURCES:
                 self._sources.clear()
             source = self._sources[key] = broker.source(self._identity, first, self._peer)

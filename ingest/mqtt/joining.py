@@ -5,6 +5,7 @@ In: what was agreed, and what the log says. Out: sessions with their outboxes, s
 
 from functools import partial
 
+from headwater.registry import Identity
 from ingest.mqtt.broker import Broker
 from ingest.mqtt.lasting import KeptSession
 from ingest.mqtt.lasting_outbox import Keeping, LastingOutbox
@@ -25,6 +26,13 @@ def check_room(agreed: Terms, key: str, broker: Broker) -> None:
         raise MalformedPacket(ReasonCode.SERVER_BUSY, "too much waits for the log")
     if agreed.expiry and key not in table.sessions and table.lasting >= broker.config.sessions:
         raise MalformedPacket(ReasonCode.QUOTA_EXCEEDED, "too many sessions outlive their connections")
+
+
+def check_pace(identity: Identity, key: str, address: str, broker: Broker) -> None:
+    """A client may connect so often and no more. Raises `MalformedPacket`."""
+    if not broker.quotas.may_connect(identity, key, address):
+        broker.metrics.throttled_connects.inc()
+        raise MalformedPacket(ReasonCode.CONNECTION_RATE_EXCEEDED, "this client identifier connects too often")
 
 
 def outbox_of(agreed: Terms, stream: Stream, broker: Broker) -> Outbox:

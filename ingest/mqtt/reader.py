@@ -83,6 +83,11 @@ class Reader:
         """Bytes of the packet that is not complete yet."""
         return len(self._rest) if self._rest is not None else 0
 
+    def narrow(self, limit: int, payload_limit: int) -> None:
+        """Take less from now on; called when the CONNECT has been read."""
+        self._limit = limit
+        self._payload_limit = self._bound = payload_limit
+
     def feed(self, data: bytes) -> list[Packet]:
         """The packets that are complete with `data`. What came before a broken packet is returned; see `broken`."""
         found: list[Packet] = []

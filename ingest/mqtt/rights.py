@@ -4,6 +4,7 @@ In: an identity, a topic name or filter. Out: yes or no. What a decoder knows is
 by message: here it is whether a topic is anyone's to use at all.
 """
 
+from headwater.grants import within
 from headwater.registry import Identity
 from ingest.mqtt.shared import inner
 from ingest.topics import source_for
@@ -19,6 +20,8 @@ class Rights:
         """Whether what is published there goes to subscribers although no decoder takes it as a message."""
         if self._everything:
             return True
+        if identity.publish and within(topic, identity.publish):
+            return True
         source = source_for(topic, "")
         return source is not None and (identity.may_send_for(source.device) if source.device else identity.trusted)
 
@@ -26,12 +29,11 @@ class Rights:
         """A device hears `devices/{itself or a child}/…`; whoever may read or is trusted hears everything."""
         if self._everything or identity.trusted or "read" in identity.roles or "admin" in identity.roles:
             return True
-        levels = inner(pattern).split("/")
+        wanted = inner(pattern)
+        if identity.subscribe and within(wanted, identity.subscribe):
+            return True
+        levels = wanted.split("/")
         if len(levels) < 2 or levels[0] != "devices" or levels[1] in {"", "+", "#"}:
             return False
         device = levels[1]
-        if device == identity.device:
-            return True
-        return any(
-            device.startswith(child[:-1]) if child.endswith("*") else device == child for child in identity.speaks_for
-        )
+        return device == identity.device or identity.speaks_for_child(device)

@@ -28,6 +28,7 @@ from ingest.mqtt.plane import Plane
 from ingest.mqtt.properties import NONE, Properties
 from ingest.mqtt.reasons import MalformedPacket, ReasonCode
 from ingest.mqtt.websocket import WebSocketLine
+from ingest.quotas import Quotas
 from ingest.tls import TlsListener
 
 BACKLOG = 2048
@@ -53,11 +54,12 @@ class MqttServer:
         *,
         listen: str,
         clock: Callable[[], float],
+        quotas: Quotas | None = None,
     ) -> None:
         self.address = listen
         self._config = config
         self._plane = plane
-        self._broker = Broker(config, intake, door, metrics, plane, clock)
+        self._broker = Broker(config, intake, door, metrics, plane, clock, quotas)
         self._clock = clock
         self._listeners: list[asyncio.Server] = []
         self.tls_address = config.mqtt.tls.listen
@@ -158,7 +160,7 @@ class MqttServer:
 
 
 @asynccontextmanager
-async def open_mqtt(
+async def open_mqtt(  # noqa: PLR0913 - what differs in tests has names
     config: Config,
     intake: Intake,
     door: Door,
@@ -168,10 +170,15 @@ async def open_mqtt(
     listen: str | None = None,
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], int] = times.now,
+    quotas: Quotas | None = None,
 ) -> AsyncGenerator[MqttServer, None]:
-    """Serve on `listen`, or else on `config.mqtt.listen`, until the block ends. Raises `Unavailable`."""
+    """Serve on `listen`, or else on `config.mqtt.listen`, until the block ends. Raises `Unavailable`.
+
+    `quotas`: those that other ways in share.
+    """
     plane = Plane(log, config, metrics, clock, wall)
-    server = MqttServer(config, intake, door, metrics, plane, listen=listen or config.mqtt.listen, clock=clock)
+    where = listen or config.mqtt.listen
+    server = MqttServer(config, intake, door, metrics, plane, listen=where, clock=clock, quotas=quotas)
     async with plane.running():
         try:
             await server.start()

@@ -13,13 +13,16 @@ from headwater.registry import Certificate
 from ingest.certificates import certificate_of
 from ingest.mqtt.router import Router
 
+PRESSURE, QUOTA = 1, 2
+"""Why a socket is not read: what came has not found its place yet, or was more than its sender may send."""
+
 
 class Stream:
     """Everything is a no-op once the transport is lost or `mute` is set."""
 
     __slots__ = (
-        "_limit", "_outgoing", "_outgoing_size", "_router", "_slow", "_transport", "blocked", "loopback", "mute",
-        "paused", "peer",
+        "_limit", "_outgoing", "_outgoing_size", "_router", "_slow", "_transport", "blocked", "host", "loopback",
+        "mute", "paused", "peer",
     )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, limit: int, router: Router, slow: Callable[[], None]) -> None:
@@ -31,9 +34,10 @@ class Stream:
         self._outgoing: list[bytes] = []
         self._outgoing_size = 0
         self.peer, loopback = _peer_of(transport)
+        self.host = self.peer.rpartition(":")[0].strip("[]").partition("%")[0]
         self.loopback = loopback and bool(transport.get_extra_info("direct", True))  # noqa: FBT003 - positional only
         self.blocked = False  # the peer does not read
-        self.paused = False  # we do not read
+        self.paused = 0  # why we do not read: `PRESSURE`, `QUOTA`, or both
         self.mute = False  # the last word is written
         transport.set_write_buffer_limits(high=limit // 4)
 
@@ -78,17 +82,19 @@ class Stream:
             self._outgoing_size = 0
             self.write(data)
 
-    def pause(self) -> None:
+    def pause(self, why: int = PRESSURE) -> None:
         """Stop reading the socket."""
-        if not self.paused and self._transport is not None and not self._transport.is_closing():
-            self.paused = True
-            self._transport.pause_reading()
+        if self._transport is not None and not self._transport.is_closing():
+            if not self.paused:
+                self._transport.pause_reading()
+            self.paused |= why
 
-    def resume(self) -> None:
-        """Read it again."""
-        if self.paused and self._transport is not None and not self._transport.is_closing():
-            self.paused = False
-            self._transport.resume_reading()
+    def resume(self, why: int = PRESSURE) -> None:
+        """Read it again, if nothing else is against it."""
+        if self.paused & why and self._transport is not None and not self._transport.is_closing():
+            self.paused &= ~why
+            if not self.paused:
+                self._transport.resume_reading()
 
     def close(self) -> None:
         """Write what is to be written, then close."""
@@ -112,7 +118,7 @@ class Stream:
         if not transport.can_write_eof():
             transport.close()
             return False
-        self.resume()
+        self.resume(PRESSURE | QUOTA)
         try:
             transport.write_eof()
         except OSError:  # the peer has reset it, and nobody has told us yet

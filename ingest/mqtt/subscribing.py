@@ -54,7 +54,8 @@ def _grant(
     shared = item.filter.startswith(SHARED)
     before = session.filters.get(item.filter)
     new = before is None
-    if new and len(session.filters) >= broker.config.subscriptions:
+    most = min(broker.config.subscriptions, broker.quotas.of(session.identity).subscriptions)
+    if new and len(session.filters) >= most:
         return ReasonCode.QUOTA_EXCEEDED
     since = broker.plane.routed_next if before is None else before.since  # what waits by it waits on
     grant = Grant(item.qos, item.no_local, item.retain_as_published, identifier, since)

@@ -3,11 +3,13 @@
 In: a CONNECT that can be read. Out: `Terms`, or `MalformedPacket` with the reason code that refuses it.
 """
 
+from typing import NamedTuple, Self
 from uuid import uuid4
 
 import msgspec
 
 from headwater.config import Mqtt
+from headwater.config_quotas import Quota
 from headwater.registry import Identity
 from ingest.mqtt import wire
 from ingest.mqtt.packets import Connack, Connect
@@ -45,9 +47,28 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     aliases: int = 0
 
 
-def packet_limit(config: Mqtt) -> int:
+class Limits(NamedTuple):
+    """What the endpoint takes of one client: the endpoint's own limits, or those of its quota where they are less."""
+
+    payload_size: int
+    in_flight: int
+    subscriptions: int
+    topic_length: int
+
+    @classmethod
+    def of(cls, config: Mqtt, quota: Quota) -> Self:
+        """Both together."""
+        return cls(
+            min(config.payload_size, quota.packet_size),
+            min(config.in_flight, quota.in_flight),
+            min(config.subscriptions, quota.subscriptions),
+            quota.topic_length,
+        )
+
+
+def packet_limit(payload_size: int) -> int:
     """The largest packet that is accepted."""
-    return config.payload_size + _BESIDE_PAYLOAD
+    return payload_size + _BESIDE_PAYLOAD
 
 
 def longest_keep_alive(config: Mqtt) -> int:
@@ -87,7 +108,7 @@ def agree(connect: Connect, config: Mqtt, connected: int) -> Terms:
     )
 
 
-def accepted(terms: Terms, connect: Connect, config: Mqtt, identity: Identity, *, present: bool) -> Connack:
+def accepted(terms: Terms, connect: Connect, limits: Limits, identity: Identity, *, present: bool) -> Connack:
     """The CONNACK that tells a client what it gets. `present`: there was a session to go on with."""
     if terms.version == 4:
         return Connack(session_present=present)
@@ -98,9 +119,9 @@ def accepted(terms: Terms, connect: Connect, config: Mqtt, identity: Identity, *
             session_expiry_interval=terms.expiry if terms.expiry != terms.asked_expiry else None,
             assigned_client_identifier=None if connect.client_id else terms.client_id,
             server_keep_alive=terms.keep_alive if terms.keep_alive != connect.keep_alive else None,
-            receive_maximum=config.in_flight,
+            receive_maximum=limits.in_flight,
             topic_alias_maximum=ALIASES,
-            maximum_packet_size=packet_limit(config),
+            maximum_packet_size=packet_limit(limits.payload_size),
             response_information=answers_at if connect.properties.request_response_information else None,
         ),
     )

@@ -21,6 +21,7 @@ from headwater.log import CANDIDATES, MESSAGES
 from headwater.message import Message, decode_message
 from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS, Certificate, Identity
+from ingest.control import open_control
 from ingest.models import Models
 from query.api import Parts, make_app
 from query.flow import Flow
@@ -32,6 +33,7 @@ from storage.sqlite_documents import SqliteDocuments, open_sqlite_documents
 from storage.sqlite_live import SqliteLive, open_live
 from storage.sqlite_reports import SqliteReports, open_sqlite_reports
 from storage.sqlite_search import SqliteSearch, open_sqlite_search
+from tests.ingest.mqtt.log_kit import MemoryLog as SharedLog
 from tests.query.fakes import PARTITIONS, MemoryLake, MemoryLog
 
 READER = Identity(name="reader", roles=("read",))
@@ -47,6 +49,8 @@ class FakeDoor:
     def identify(self, name: str, secret: str, *, loopback: bool) -> Identity:
         if secret == "read":
             return READER
+        if secret == "admin":
+            return Identity(name="admin", roles=("admin",))
         if secret == "device":
             return Identity(name="pump-7", device="pump-7")
         if secret:
@@ -57,6 +61,9 @@ class FakeDoor:
 
     def identify_certificate(self, certificate: Certificate, by: str) -> Identity:
         raise Refused("bad_credentials", "no such certificate")
+
+    def blocked(self, address: str) -> bool:
+        return False
 
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
         self.watchers.append(changed)
@@ -145,6 +152,7 @@ async def open_api(folder: Path, config: Config | None = None) -> AsyncGenerator
             open_sqlite_search(folder / "search.sqlite", log.id, retention=FOR_EVER)
         )
         reports = await stack.enter_async_context(open_sqlite_reports(folder / "reports.sqlite", log.id, rows=FOR_EVER))
+        control = await stack.enter_async_context(open_control(SharedLog(), config, metrics, sweeping=False))
         probes: dict[str, Callable[[], Any]] = {"log": log.ping, "live": live.ping}
         door = FakeDoor()
         app = make_app(
@@ -161,6 +169,7 @@ async def open_api(folder: Path, config: Config | None = None) -> AsyncGenerator
                 door=door,
                 metrics=metrics,
                 flow=flow,
+                control=control,
                 health=Health(probes, workers),
             )
         )

@@ -100,6 +100,7 @@ class FakeDoor:
             "greedy": Refused("over_quota", "too many messages"),
         }
         self.watchers: list[Callable[[str], None]] = []
+        self.shut_out: set[str] = set()
 
     def identify(self, name: str, secret: str, *, loopback: bool) -> Identity:
         assert not name
@@ -117,13 +118,16 @@ class FakeDoor:
     def identify_certificate(self, certificate: Certificate, by: str) -> Identity:
         return Identity(name=certificate.cn, device=certificate.cn)
 
+    def blocked(self, address: str) -> bool:
+        return address in self.shut_out
+
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
         self.watchers.append(changed)
         return lambda: self.watchers.remove(changed)
 
-    def change(self) -> None:
-        for changed in self.watchers:
-            changed("pump-7")
+    def change(self, name: str = "pump-7") -> None:
+        for changed in list(self.watchers):
+            changed(name)
 
 
 class Clock:

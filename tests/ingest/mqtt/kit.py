@@ -122,6 +122,7 @@ class ScriptedDoor:
         self.known: dict[str, Identity] = {}
         self.refuse: Refused | Unavailable | None = None
         self.shown: list[Certificate] = []
+        self.shut_out: set[str] = set()
         self.watchers: list[Callable[[str], None]] = []
 
     def identify(self, name: str, secret: str, *, loopback: bool) -> Identity:
@@ -144,13 +145,16 @@ class ScriptedDoor:
             raise Refused("bad_credentials", "not known")
         return self.known.get(certificate.fingerprint) or Identity(name=certificate.cn, device=certificate.cn)
 
+    def blocked(self, address: str) -> bool:
+        return address in self.shut_out
+
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
         self.watchers.append(changed)
         return lambda: self.watchers.remove(changed)
 
-    def add(self, name: str, *speaks_for: str) -> str:
+    def add(self, name: str, *speaks_for: str, quota: str = "") -> str:
         """A device; returns its token."""
-        self.known[f"token-{name}"] = Identity(name=name, device=name, speaks_for=speaks_for)
+        self.known[f"token-{name}"] = Identity(name=name, device=name, speaks_for=speaks_for, quota=quota)
         return f"token-{name}"
 
     def change(self, name: str) -> None:
@@ -269,7 +273,7 @@ class Endpoint:
         """True if the only connection's socket is not read."""
         (connection,) = self.broker.connections
         assert isinstance(connection, Connection)
-        return connection._stream.paused  # pyright: ignore[reportPrivateUsage]
+        return bool(connection._stream.paused)  # pyright: ignore[reportPrivateUsage]
 
     async def client(self, version: int = 5) -> Client:
         """A connection that has said nothing yet."""
@@ -300,10 +304,15 @@ class Endpoint:
 
 @asynccontextmanager
 async def endpoint(
-    log: MemoryLog | None = None, *, profile: str = "embedded", http: dict[str, Any] | None = None, **mqtt: Any
+    log: MemoryLog | None = None,
+    *,
+    profile: str = "embedded",
+    http: dict[str, Any] | None = None,
+    quotas: dict[str, Any] | None = None,
+    **mqtt: Any,
 ) -> AsyncGenerator[Endpoint, None]:
     """An endpoint on a free port. `log`: one that others have too. `mqtt`: settings of that section, `http` of that one."""
-    sections = {"mqtt": {"listen": "127.0.0.1:0", **mqtt}, "http": http or {}}
+    sections = {"mqtt": {"listen": "127.0.0.1:0", **mqtt}, "http": http or {}, "quotas": quotas or {}}
     config = Config.model_validate({"profile": profile, **sections})
     intake, door, metrics, clock = ScriptedIntake(), ScriptedDoor(), Metrics(), Clock()
     log = log or MemoryLog()

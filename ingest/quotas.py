@@ -1,0 +1,204 @@
+"""Quotas: how much each sender may, how long it has to wait when it has had more, and how much it was.
+
+In: who came, from where; how many messages and bytes a read or request brought. Out: seconds to wait; limits of a
+class; and the rates of a period, for `ingest.rates`. Nothing is counted a message: a read is one step.
+
+Token buckets (as in RFC 2697, section 3, with debt): what a read brings is taken whatever is left, and a bucket that
+owes anything is waited for. So a sender gets its rate in the long run, and nothing of what it sent is lost.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from headwater.config_quotas import Quota
+from headwater.config_quotas import Quotas as Settings
+from headwater.registry import Identity
+
+_CLIENTS = 50_000
+_SENDERS = 50_000
+_ADDRESSES = 10_000
+"""The most that are remembered of each kind; beyond, the oldest is forgotten, and begins anew."""
+_AT_ONCE = 5.0
+"""CONNECTs of a client that may come at once: a bad line breaks more than once in a second."""
+
+
+class Bucket:
+    """`rate` a second come in, up to `depth`; `level` may be below 0. `at`: seconds of the clock, when it was so."""
+
+    __slots__ = ("at", "depth", "level", "rate")
+
+    def __init__(self, rate: float, depth: float, now: float) -> None:
+        self.rate = rate
+        self.depth = self.level = depth
+        self.at = now
+
+    def take(self, count: float, now: float) -> float:
+        """Take so much; returns the seconds until nothing is owed, 0 if that is now."""
+        level = min(self.level + (now - self.at) * self.rate, self.depth) - count
+        self.level = level
+        self.at = now
+        return -level / self.rate if level < 0 else 0.0
+
+
+class Sum(NamedTuple):
+    """What one device, or one address, has done in a period."""
+
+    messages: int = 0
+    size: int = 0
+    connects: int = 0
+    refused: int = 0
+
+    def plus(self, *, messages: int = 0, size: int = 0, connects: int = 0, refused: int = 0) -> "Sum":
+        """Both together."""
+        return Sum(self.messages + messages, self.size + size, self.connects + connects, self.refused + refused)
+
+
+class Meter:
+    """What one connection, or one device over HTTP, sends."""
+
+    __slots__ = ("_all", "_messages", "_size", "address", "messages", "name", "size")
+
+    def __init__(self, name: str, address: str, quota: Quota | None, everyone: Bucket | None, now: float) -> None:
+        self.name = name
+        self.address = address
+        self.messages = 0  # since the latest report
+        self.size = 0
+        self._all = everyone if quota is not None else None
+        rate, size = (quota.publishes, quota.size) if quota is not None else (0, 0)
+        self._messages = Bucket(rate, max(rate, 1), now) if rate else None
+        self._size = Bucket(size, size, now) if size else None
+
+    def took(self, messages: int, size: int, now: float) -> float:
+        """Count what has come; returns the seconds after which more may."""
+        self.messages += messages
+        self.size += size
+        wait = 0.0
+        if self._messages is not None:
+            wait = self._messages.take(messages, now)
+        if self._size is not None:
+            wait = max(wait, self._size.take(size, now))
+        if self._all is not None:
+            wait = max(wait, self._all.take(messages, now))
+        return wait
+
+
+class Rates(NamedTuple):
+    """What came in a period of so many seconds."""
+
+    seconds: float
+    devices: Mapping[str, Sum]
+    addresses: Mapping[str, Sum]
+
+
+_UNLIMITED: Final = Quota(
+    publishes=0, size=0, connects=0, packet_size=2**40, in_flight=65_535, subscriptions=2**31, topic_length=65_535
+)
+
+
+class Quotas:
+    """Those of one gateway. `clock`: seconds that only grow."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
+        self.settings = settings
+        self._clock = clock
+        now = clock()
+        self._since = now
+        self._connects = Bucket(settings.connects, settings.connects, now) if settings.connects else None
+        self._publishes = Bucket(settings.publishes, settings.publishes, now) if settings.publishes else None
+        self._clients: dict[str, Bucket] = {}
+        self._open: set[Meter] = set()
+        self._senders: dict[tuple[str, str], Meter] = {}
+        self._devices: dict[str, Sum] = {}
+        self._addresses: dict[str, Sum] = {}
+
+    def of(self, identity: Identity) -> Quota:
+        """The limits of whoever this is. A class that is not configured is the default."""
+        if not identity.device:
+            return _UNLIMITED
+        return self.settings.classes.get(identity.quota, self.settings.default)
+
+    def has_room(self, *, loopback: bool) -> bool:
+        """Whether one more CONNECT may come now, whoever it is from."""
+        return loopback or self._connects is None or self._spared(self._connects)
+
+    def may_connect(self, identity: Identity, client: str, address: str) -> bool:
+        """Whether this client may connect again so soon. `client`: names it among all."""
+        if not identity.trusted:
+            self._note(identity.name, address, connects=1)
+        rate = self.of(identity).connects
+        if not rate:
+            return True
+        bucket = self._clients.get(client)
+        if bucket is None:
+            if len(self._clients) >= _CLIENTS:
+                del self._clients[next(iter(self._clients))]
+            bucket = self._clients[client] = Bucket(rate, max(_AT_ONCE, rate), self._clock())
+        return self._spared(bucket)
+
+    def refused(self, address: str) -> None:
+        """Someone from there was refused for who they are."""
+        self._note("", address, refused=1)
+
+    def meter(self, identity: Identity, address: str) -> Meter | None:
+        """For a new connection; give it to `ended` at its end. None: nobody counts what it sends."""
+        if identity.trusted:
+            return None
+        meter = self._new(identity, address)
+        self._open.add(meter)
+        return meter
+
+    def ended(self, meter: Meter) -> None:
+        """Its connection is closed."""
+        self._open.discard(meter)
+        self._fold(meter)
+
+    def wait(self, identity: Identity, address: str, messages: int, size: int) -> float:
+        """For a request that is not a connection's: 0 and it counts, or the seconds after which it may come again."""
+        if identity.trusted:
+            return 0.0
+        meter = self._senders.get((identity.name, address))
+        if meter is None:
+            if len(self._senders) >= _SENDERS:
+                self._fold(self._senders.pop(next(iter(self._senders))))
+            meter = self._senders[identity.name, address] = self._new(identity, address)
+        now = self._clock()
+        wait = meter.took(0, 0, now)
+        if not wait:
+            meter.took(messages, size, now)
+        return wait
+
+    def rates(self) -> Rates:
+        """Of the time since this was asked the last time."""
+        now = self._clock()
+        for meter in (*self._open, *self._senders.values()):
+            self._fold(meter)
+        found = Rates(now - self._since, self._devices, self._addresses)
+        self._since, self._devices, self._addresses = now, {}, {}
+        return found
+
+    def _new(self, identity: Identity, address: str) -> Meter:
+        quota = self.of(identity) if identity.device else None
+        return Meter(identity.name, address, quota, self._publishes, self._clock())
+
+    def _spared(self, bucket: Bucket) -> bool:
+        """Take one, if there is one: who is refused owes nothing for it."""
+        now = self._clock()
+        bucket.take(0, now)
+        if bucket.level < 1:
+            return False
+        bucket.level -= 1
+        return True
+
+    def _fold(self, meter: Meter) -> None:
+        if meter.messages:
+            self._note(meter.name, meter.address, messages=meter.messages, size=meter.size)
+        meter.messages = meter.size = 0
+
+    def _note(self, name: str, address: str, **counts: int) -> None:
+        if name and (name in self._devices or len(self._devices) < _SENDERS):
+            self._devices[name] = self._devices.get(name, _NOTHING).plus(**counts)
+        if address and (address in self._addresses or len(self._addresses) < _ADDRESSES):
+            self._addresses[address] = self._addresses.get(address, _NOTHING).plus(**counts)
+
+
+_NOTHING: Final = Sum()

@@ -1,0 +1,117 @@
+"""Quotas over MQTT: a sender that is too fast is read later, and nothing of what it sent is lost."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from ingest.mqtt.packets import Pingresp
+from ingest.mqtt.reasons import ReasonCode
+from tests.ingest.mqtt.kit import Endpoint, endpoint, until
+
+SLOW = {"publishes": 100, "size": 0}
+
+
+@pytest.fixture
+async def slow() -> AsyncGenerator[Endpoint, None]:
+    quotas = {"default": {**SLOW, "subscriptions": 2, "in_flight": 7, "packet_size": 1000, "topic_length": 30}}
+    async with endpoint(quotas=quotas | {"classes": {"fast": {"publishes": 0, "size": 1000}}}) as made:
+        yield made
+
+
+async def test_beyond_its_rate_a_connection_is_not_read_for_a_while_and_all_of_it_arrives(slow: Endpoint) -> None:
+    client = await slow.connected("d1", 4, username="d1", password=slow.door.add("d1").encode())
+    client.publish(*[b"x"] * 150, qos=0)
+    await until(lambda: len(slow.intake.payloads) == 150)
+    await until(slow.paused)
+    assert slow.metrics.sample("throttled_total", transport="mqtt") == 1
+    client.publish(b"later")
+    await asyncio.sleep(0.05)  # nothing shall come: there is no event to wait for
+    assert len(slow.intake.payloads) == 150
+    slow.after(1)
+    assert await client.acknowledged(1) == [1]
+    assert slow.intake.payloads[-1] == b"later"
+    assert not slow.paused()
+
+
+async def test_its_keep_alive_rests_meanwhile(slow: Endpoint) -> None:
+    client = await slow.connected("d1", 5, username="d1", password=slow.door.add("d1").encode(), keep_alive=10)
+    client.publish(*[b"x"] * 150, qos=0)
+    await until(slow.paused)
+    slow.after(20)
+    assert slow.broker.connections
+    client.send_bytes(b"\xc0\0")
+    assert isinstance(await client.packet(), Pingresp)
+
+
+async def test_bytes_are_counted_too(slow: Endpoint) -> None:
+    client = await slow.connected("d1", 4, username="d1", password=slow.door.add("d1", quota="fast").encode())
+    client.publish(b"x" * 3000, qos=0)
+    await until(slow.paused)
+    slow.after(3)
+    await until(lambda: not slow.paused())
+
+
+async def test_whoever_is_trusted_has_no_quota(slow: Endpoint) -> None:
+    client = await slow.connected("c1", 4)
+    client.publish(*[b"x"] * 500, qos=0)
+    await until(lambda: len(slow.intake.payloads) == 500)
+    assert not slow.paused()
+
+
+async def test_all_devices_together_have_one_too() -> None:
+    async with endpoint(quotas={"publishes": 100, "default": {"publishes": 0}}) as made:
+        clients = [
+            await made.connected(name, 4, username=name, password=made.door.add(name).encode()) for name in ("a", "b")
+        ]
+        for name, client in zip("ab", clients, strict=True):
+            client.publish(*[b"x"] * 80, qos=0, topic=f"devices/{name}/telemetry")
+            await until(lambda: len(made.intake.payloads) in {80, 160})
+        await until(lambda: made.metrics.sample("throttled_total") == 1)
+
+
+async def test_limits_of_a_class_are_told_and_hold(slow: Endpoint) -> None:
+    token = slow.door.add("d1").encode()
+    client = await slow.client()
+    connack = await client.connect("d1", username="d1", password=token)
+    assert connack.properties.receive_maximum == 7
+    assert (connack.properties.maximum_packet_size or 0) < 100_000
+    suback = await client.subscribe("devices/d1/a", "devices/d1/b", "devices/d1/c")
+    assert suback.codes == (0, 0, ReasonCode.QUOTA_EXCEEDED)
+    client.publish(b"x" * 1001)
+    assert (await client.disconnected()).code is ReasonCode.PACKET_TOO_LARGE
+
+
+async def test_a_longer_topic_ends_the_connection(slow: Endpoint) -> None:
+    client = await slow.connected("d1", username="d1", password=slow.door.add("d1").encode())
+    client.publish(b"x", topic="devices/d1/" + "t" * 20)
+    assert (await client.disconnected()).code is ReasonCode.QUOTA_EXCEEDED
+    assert slow.intake.payloads == []
+
+
+async def test_a_client_that_connects_again_and_again_has_to_wait(slow: Endpoint) -> None:
+    token = slow.door.add("d1").encode()
+    for _ in range(5):
+        await (await slow.connected("d1", username="d1", password=token)).close()
+    client = await slow.client()
+    refused = await client.connect("d1", username="d1", password=token)
+    assert refused.code is ReasonCode.CONNECTION_RATE_EXCEEDED
+    await client.closed()
+    await slow.connected("other", username="d1", password=token)  # another one is not its equal
+    slow.after(1)
+    await slow.connected("d1", username="d1", password=token)
+    assert slow.metrics.sample("throttled_connects_total") == 1
+
+
+async def test_a_blocked_address_is_refused_and_its_connections_end(slow: Endpoint) -> None:
+    client = await slow.connected("c1", 4)
+    slow.door.change("d1")
+    slow.door.shut_out.add("127.0.0.1")
+    slow.door.change("127.0.0.0/8")
+    await client.closed()
+    late = await slow.client()
+    await late.closed()
+    slow.door.shut_out.clear()
+    again = await slow.client()
+    assert (await again.connect("c1")).code is ReasonCode.SUCCESS
+    assert slow.metrics.sample("blocked_total", transport="mqtt") == 2
