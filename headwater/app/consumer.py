@@ -34,7 +34,7 @@ from headwater.app.telling import telling
 from headwater.app.upkeep import maintain_log, well
 from headwater.config import Config
 from headwater.directory import Directory
-from headwater.errors import ConfigError
+from headwater.errors import ConfigError, Unavailable
 from headwater.log_lines import LogLines
 from headwater.message import Rules
 from headwater.metrics import Metrics
@@ -84,12 +84,11 @@ async def consuming(
         events = await patiently(stack, partial(open_events, config))
         directory = Directory(config.ingest.anonymous)
         await patiently(stack, lambda: directory.following(events))
-        app = make_process_app(
-            config, directory, metrics, Health({"log": events.ping, "tasks": partial(well, supervisor)}, states)
-        )
+        crew = _Crew(config, events, metrics, states, roles)
+        probes = {"log": events.ping, "tasks": partial(well, supervisor), "stores": crew.opened}
+        app = make_process_app(config, directory, metrics, Health(probes, states))
         served = await stack.enter_async_context(serving(app, address)) if address else ""
         await stack.enter_async_context(telling(events, metrics, "consumer", states))
-        crew = _Crew(config, events, metrics, states)
         try:
             supervisor.add("lake", crew.lake.run)
             for role in roles:
@@ -103,16 +102,25 @@ async def consuming(
 class _Crew:
     """Runs roles. All of them fill empty stores from one lake."""
 
-    def __init__(self, config: Config, events: Events, metrics: Metrics, states: list[WorkerState]) -> None:
+    def __init__(
+        self, config: Config, events: Events, metrics: Metrics, states: list[WorkerState], roles: Sequence[str]
+    ) -> None:
         self._config = config
         self._events = events
         self._metrics = metrics
         self._states = states
+        self._opening = set(roles)
         self.lake: Attached[DeltaLake] = Attached("the lake", lambda: open_lake_of(config, events.id))
+
+    async def opened(self) -> None:
+        """A probe: every role has its store."""
+        if self._opening:
+            raise Unavailable(f"not opened yet: {', '.join(sorted(self._opening))}")
 
     async def run(self, role: str, stop: asyncio.Event) -> None:
         """One role, until `stop`. Raises `Unavailable` where its store is away: to be called again."""
         config, log_id = self._config, self._events.id
+        self._opening.add(role)
         match role:
             case "selector":
                 await self._select(stop)
@@ -138,6 +146,7 @@ class _Crew:
         config = self._config
         rules = Rules(0, Raw(rules_of(config.models, config.selection, {})))  # until the registry's are on the log
         async with open_checkpoints(config) as checkpoints:
+            self._opening.discard(SELECTOR)
             selector = Selector(self._events, checkpoints, config.selection, config.workers, self._metrics, rules=rules)
             await self._shown([selector.state], selector.run(stop))
 
@@ -153,6 +162,7 @@ class _Crew:
             tasks.create_task(self._work(role, store, stop))
 
     async def _work(self, role: Role, store: Store, stop: asyncio.Event) -> None:
+        self._opening.discard(role)
         from_lake = None if role == "lake" else self._refill
         writers = writers_of(role, store, self._events, self._config, self._metrics, from_lake)
         async with asyncio.TaskGroup() as tasks:

@@ -1,7 +1,11 @@
 """The stack end to end: what a gateway acknowledged is in each of the five real stores, once, whoever dies meanwhile."""
 
+import json
 import signal
+import socket
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 
 import pytest
@@ -22,6 +26,20 @@ def test_check_names_the_server_that_is_away_and_what_works(stack: Stack) -> Non
     assert code == 1
     assert any(line.startswith("FAILED  Redis") for line in output.splitlines())
     assert output.count("FAILED") == 1, output
+
+
+def test_a_consumer_is_not_ready_before_its_store_has_answered(stack: Stack) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections and says nothing
+        stack.settings["HEADWATER_REDIS__URL"] = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        stack.settings["HEADWATER_REDIS__TIME"] = "30s"
+        part = stack.consumer("live", "--metrics", address)
+        part.wait_ready()
+        with pytest.raises(urllib.error.HTTPError, match="503") as refused:
+            urllib.request.urlopen(f"http://{address}/readyz", timeout=10)
+        assert json.loads(refused.value.read())["checks"]["stores"] == "not opened yet: live"
+        refused.value.close()
+        part.kill()
 
 
 def test_what_was_acknowledged_is_in_every_store_once_though_a_consumer_is_killed(stack: Stack) -> None:
