@@ -14,9 +14,11 @@ from headwater.log import MESSAGES, Log
 from headwater.metrics import Metrics
 from headwater.times import SECOND
 from ingest.contract import Door
+from ingest.control import Control
 from ingest.models import Models
 from query.answering import Answering
 from query.auth import metrics_digest
+from query.command_api import command_routes
 from query.device_api import device_routes
 from query.finding import Finding
 from query.flow import Flow
@@ -27,6 +29,7 @@ from query.pages import page_routes
 from query.problems import RESPONSES, answer_errors
 from query.record_api import record_routes
 from query.search_api import search_routes
+from query.shadow_api import shadow_routes
 from query.system_api import Streams, live_routes, process_routes
 from query.tail import Tail
 from storage.contract import CandidateReader, LakeReader, LiveReader, ReportReader, SearchReader
@@ -55,6 +58,7 @@ class Parts:
     metrics: Metrics
     flow: Flow
     health: Health
+    control: Control
     routers: Sequence[APIRouter] = ()
 
 
@@ -85,6 +89,8 @@ def make_app(parts: Parts) -> FastAPI:
     app.state.streams = streams
     answer_errors(app)
     app.include_router(device_routes(parts.config, parts.models, parts.live, latest, history))
+    app.include_router(command_routes(parts.config, parts.control))
+    app.include_router(shadow_routes(parts.control))
     app.include_router(record_routes(config, history))
     finding = Finding(parts.search, parts.tail, log_id=parts.log.id)
     app.include_router(search_routes(config, finding, parts.live, parts.reports, parts.log.id))

@@ -20,7 +20,7 @@ from headwater.errors import Refused
 from headwater.registry import Identity, Role
 from ingest.contract import Door
 
-_bearer = HTTPBearer(
+bearer = HTTPBearer(
     auto_error=False, description="An API key (`headwater keys add NAME`). On loopback nothing is needed by default."
 )
 
@@ -34,7 +34,7 @@ def identity_of(request: Request) -> Identity:
 def require(role: Role) -> Callable[..., Awaitable[Identity]]:
     """A dependency that lets in who has the role, and gives the `Identity`."""
 
-    async def check(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> Identity:
+    async def check(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]) -> Identity:
         identity = identity_of(request)
         if not identity.may(role):
             raise Refused("not_authorized", f"{identity.name!r} lacks the role {role!r} that this needs")
@@ -47,7 +47,7 @@ _may_read = require("read")
 
 
 async def may_scrape(
-    request: Request, header: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    request: Request, header: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
 ) -> None:
     """A dependency for what is counted: the role `read`, or the key whose digest is `app.state.metrics_digest`.
 

@@ -32,6 +32,7 @@ from headwater.log import CANDIDATES
 from headwater.log_lines import LogLines
 from headwater.metrics import Metrics
 from headwater.supervise import Supervisor
+from ingest.control import open_control
 from ingest.models import Models
 from query.api import Parts, make_app
 from query.flow import Flow
@@ -67,6 +68,7 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
         await drain_outbox(registry, events)
         directory = Directory(config.ingest.anonymous)
         await patiently(stack, lambda: directory.following(events))
+        control = await patiently(stack, lambda: open_control(events, config, metrics, sweeping=True))
         blobs = blobs_of(config)
         live = Attached("live state", lambda: open_live(config, events.id))
         documents = Attached("the documents store", lambda: open_documents(config, events.id))
@@ -97,6 +99,7 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
                 door=directory,
                 metrics=metrics,
                 flow=flow,
+                control=control,
                 health=Health(probes, []),
                 routers=[
                     *registry_routers(registry, directory, tuple(config.models)),

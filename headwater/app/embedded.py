@@ -39,6 +39,7 @@ from headwater.log import CANDIDATES
 from headwater.log_lines import LogLines
 from headwater.metrics import Metrics
 from headwater.supervise import Supervisor
+from ingest.control import open_control
 from ingest.models import Models
 from query.api import Parts, make_app
 from query.flow import Flow
@@ -96,7 +97,7 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
         flow = Flow(events, counting)
         supervisor = Supervisor()
         try:
-            async with directory.following(events):
+            async with directory.following(events), open_control(events, config, metrics, sweeping=True) as control:
                 supervisor.add("outbox", partial(run_outbox, registry, events))
                 supervisor.add("audit log", partial(AuditLog(logs, registry, metrics).run, config.logging.flush_every))
                 supervisor.add("log files", partial(maintain_logs, logs, config.logging.retention))
@@ -127,6 +128,7 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
                         door=directory,
                         metrics=metrics,
                         flow=flow,
+                        control=control,
                         health=Health(probes, [selector.state, *states]),
                         routers=[
                             *registry_routers(registry, directory, tuple(config.models)),

@@ -16,8 +16,11 @@ from headwater.config import Config
 from headwater.directory import Directory
 from headwater.log_lines import LogLines
 from headwater.metrics import Metrics
+from ingest.control import open_control
+from query.command_api import command_routes
 from query.health import Health
 from query.process_api import make_process_app
+from query.shadow_api import shadow_routes
 from storage.s3_objects import S3Objects
 
 
@@ -35,7 +38,10 @@ async def receiving(config: Config, lines: LogLines | None = None) -> AsyncGener
         events = await patiently(stack, partial(open_events, config))
         directory = Directory(config.ingest.anonymous)
         await patiently(stack, lambda: directory.following(events))
+        control = await patiently(stack, lambda: open_control(events, config, metrics, sweeping=False))
         await directory.ruled()
         app = make_process_app(config, directory, metrics, Health({"log": events.ping}, []))
+        app.include_router(command_routes(config, control))
+        app.include_router(shadow_routes(control))
         await stack.enter_async_context(telling(events, metrics, "gateway"))
         yield await stack.enter_async_context(front_door(config, app, events, directory, metrics))

@@ -33,6 +33,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             await api.write_live()
             api.log.put(CANDIDATES, candidate(1))
             api.log.put(REJECTED, rejected(1))
+            command = {"name": "reboot", "id": "known", "expires": 3600}
+            assert (await api.client.post("/api/v1/devices/pump-7/commands", json=command)).status_code == 201
+            await api.client.post("/api/v1/devices/pump-7/commands/known/reply", json={"ok": True})
+            shadow = await api.client.patch("/api/v1/devices/pump-7/shadow", json={"desired": {"speed": 1200}})
+            assert shadow.status_code == 200
             api.door.open = False
             found.append(url)
             ready.set()
@@ -59,7 +64,7 @@ def test_requests_and_answers_are_as_the_schema_says(served: str) -> None:
             continue
 
         @settings(
-            max_examples=8,
+            max_examples=10,
             deadline=None,
             derandomize=True,
             suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much),
@@ -68,7 +73,9 @@ def test_requests_and_answers_are_as_the_schema_says(served: str) -> None:
         def check(case: Any, known: bool) -> None:
             if known and "device" in case.path_parameters:
                 case.path_parameters["device"] = "pump-7"
-            case.headers["Authorization"] = "Bearer read"
+                if "ident" in case.path_parameters:
+                    case.path_parameters["ident"] = "known"
+            case.headers["Authorization"] = "Bearer read" if case.method == "GET" else "Bearer admin"
             answered.add((case.path, case.call_and_validate(excluded_checks=[positive_data_acceptance]).status_code))
 
         check()
