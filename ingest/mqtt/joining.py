@@ -53,7 +53,7 @@ def session_of(joined: Joined, agreed: Terms, line: Line, stream: Stream, broker
     state, config = joined.state, broker.config
     changed = broker.plane.owner.changed
     outbox = outbox_of(agreed, stream, broker)
-    if agreed.expiry:
+    if state.queued:
         outbox = LastingOutbox(
             agreed.version,
             agreed.window,

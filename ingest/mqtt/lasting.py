@@ -42,7 +42,7 @@ class KeptSession(Session):
 
     @property
     def lasting(self) -> bool:
-        """It was to outlive its connection when that began."""
+        """What it gets comes from the log."""
         return isinstance(self.outbox, LastingOutbox)
 
     def changed(self) -> None:
@@ -65,6 +65,7 @@ class KeptSession(Session):
             since=since,
             connected=connected,
             expiry=self.expiry,
+            queued=self.lasting,
             position=next_offset,
             subscriptions=tuple(self.filters.items()),
             flight=flight,

@@ -93,6 +93,7 @@ class Ownership:
             connected=True,
             claims=True,
             expiry=expiry,
+            queued=expiry > 0,
             position=self._routed_next(),
             will=connect.will,
         )
@@ -264,6 +265,7 @@ def _going_on(state: SessionState, before: SessionState) -> SessionState:
     """A connection's state with what its session had before."""
     return msgspec.structs.replace(
         state,
+        queued=True,
         position=before.position,
         subscriptions=before.subscriptions,
         flight=before.flight,

@@ -74,7 +74,7 @@ class Routed:
             state = known.state
             if state.connected and state.gateway != self._gateway:
                 return True
-            if qos and state.expiry and any(grant.qos for grant in grants):
+            if qos and state.queued and any(grant.qos for grant in grants):
                 return True
         return False
 

@@ -33,7 +33,7 @@ class Session:
 
     @property
     def lasting(self) -> bool:
-        """It outlives its connection."""
+        """It outlives its connection, or goes on with one that did."""
         return False
 
     def __init__(self, client_id: str, identity: Identity, line: Line, outbox: Outbox) -> None:

@@ -38,7 +38,8 @@ class SessionState(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `claims`: written by a connection that begins: of two with one epoch the later one has it. `since`: when it was
     connected or disconnected, microseconds since 1970 UTC. `expiry`: seconds that it outlives its connection; 0: not
-    at all. `position`: every entry of topic `routed` below it is handed over, or among `flight`. `received`: ids of
+    at all. `queued`: what it gets comes from the log; also where a session is resumed and is not to outlive that
+    connection. `position`: every entry of topic `routed` below it is handed over, or among `flight`. `received`: ids of
     QoS 2 messages that came and were not released. `will_at`: when a will that is delayed is due, 0 if none is.
     """
 
@@ -51,6 +52,7 @@ class SessionState(msgspec.Struct, frozen=True, omit_defaults=True):
     connected: bool = False
     claims: bool = False
     expiry: int = 0
+    queued: bool = False
     position: int = 0
     subscriptions: tuple[tuple[str, Grant], ...] = ()
     flight: tuple[Flight, ...] = ()

@@ -129,7 +129,7 @@ class Table:
 
     def _routes(self, state: SessionState) -> bool:
         """It is not reached by this gateway alone."""
-        return state.expiry > 0 or state.gateway != self._gateway
+        return state.queued or state.gateway != self._gateway
 
     def _hold(self, key: str, before: SessionState | None, state: SessionState | None) -> None:
         if before is not None and before.connected:

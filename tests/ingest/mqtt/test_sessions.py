@@ -105,6 +105,22 @@ async def test_what_waits_by_a_subscription_waits_on_when_it_is_made_again(here:
     assert [packet.payload for packet in packets if isinstance(packet, Publish)] == [b"1", b"2"]
 
 
+async def test_a_session_that_is_resumed_for_the_last_time_gets_what_waits_and_what_comes(here: Endpoint) -> None:
+    await away(here)
+    sender = await here.connected("p")
+    sender.publish(b"1")
+    await sender.acknowledged(1)
+    client = await here.client()
+    assert (await client.connect("s", clean=False)).session_present
+    assert await hear(client, 1) == [b"1"]
+    sender.publish(b"2")
+    assert await hear(client, 1) == [b"2"]
+    client.send(Disconnect())
+    await client.closed()
+    await until(lambda: not here.broker.plane.table.sessions)
+    assert here.broker.plane.table.wanted.count == 0
+
+
 async def test_a_message_is_acknowledged_when_it_waits_on_the_log(here: Endpoint) -> None:
     await away(here)
     sender = await here.connected("p")
