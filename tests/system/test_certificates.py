@@ -14,7 +14,8 @@ from tests.system.program import HEADWATER, Program, free_port
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
-CONNECT = b"\x10\x13\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x06pump-7"
+CONNECT = b"\x10\x13\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x06"
+"""All but the client id, which has six bytes."""
 ACCEPTED, UNKNOWN, NOT_AUTHORIZED = 0, 0x86, 0x87
 
 
@@ -39,21 +40,21 @@ def secured(port: int, folder: Path) -> dict[str, str]:
     }
 
 
-def connected(port: int, authority: Path, files: Path) -> tuple[ssl.SSLSocket, int]:
+def connected(port: int, authority: Path, files: Path, client: bytes = b"pump-7") -> tuple[ssl.SSLSocket, int]:
     """Over TLS with the certificate pump-7.pem, and what CONNACK says."""
     context = ssl.create_default_context(cafile=str(authority / "ca/ca.pem"))
     context.load_cert_chain(files / "pump-7.pem", files / "pump-7-key.pem")
     line = socket.create_connection(("127.0.0.1", port), timeout=20)
     secure = context.wrap_socket(line, server_hostname="127.0.0.1")
-    secure.sendall(CONNECT)
+    secure.sendall(CONNECT + client)
     answer = secure.recv(1024)
     assert answer[0] == 0x20, answer
     return secure, answer[3]
 
 
-def session(port: int, authority: Path, files: Path | None = None) -> ssl.SSLSocket:
+def session(port: int, authority: Path, files: Path | None = None, client: bytes = b"pump-7") -> ssl.SSLSocket:
     """Connected, and accepted."""
-    line, code = connected(port, authority, files or authority)
+    line, code = connected(port, authority, files or authority, client)
     assert code == ACCEPTED
     return line
 
