@@ -47,6 +47,9 @@ class OpenDoor:
     def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn", "san"]) -> Identity:  # noqa: ARG002
         return ANONYMOUS
 
+    def blocked(self, address: str) -> bool:  # noqa: ARG002
+        return False
+
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:  # noqa: ARG002
         return lambda: None
 

@@ -48,6 +48,9 @@ class OpenDoor:
     def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn", "san"]) -> Identity:
         return ANONYMOUS
 
+    def blocked(self, address: str) -> bool:
+        return False
+
     def watch(self, changed: Callable[[str], None]) -> Callable[[], None]:
         return lambda: None
 

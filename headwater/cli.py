@@ -18,6 +18,7 @@ _COMMANDS = {
     "replay": "headwater.commands.replay:replay",
     "tail": "headwater.commands.tail:tail",
     "devices": "headwater.commands.devices:devices",
+    "claims": "headwater.commands.claims:claims",
     "groups": "headwater.commands.groups:groups",
     "addresses": "headwater.commands.groups:addresses",
     "ca": "headwater.commands.ca:ca",

@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from headwater.config_commands import Commands
 from headwater.config_models import Model, default_models
 from headwater.config_quotas import Quotas
+from headwater.config_registry import RegistrySettings
 from headwater.config_section import Section
 from headwater.config_stack import S3, Elasticsearch, Kafka, MariaDb, MongoDb, Redis
 from headwater.config_tls import Tls
@@ -207,6 +208,7 @@ class Config(Section):
     mqtt: Mqtt = Mqtt()
     ingest: Ingest = Ingest()
     blobs: Blobs = Blobs()
+    registry: RegistrySettings = RegistrySettings()
     quotas: Quotas = Quotas()
     log: LogConfig = LogConfig()
     commands: Commands = Commands()

@@ -18,11 +18,11 @@ TOKEN_BYTES = 32
 LONGEST_SECRET = 512
 """Longer ones are wrong without being looked at."""
 
-_PREFIXES = {"device": "hw_d_", "key": "hw_k_"}
+_PREFIXES = {"device": "hw_d_", "key": "hw_k_", "claim": "hw_c_"}
 
 
-def new_token(kind: Literal["device", "key"]) -> str:
-    """`hw_d_…` or `hw_k_…`: 256 random bits, URL-safe. The prefix lets people and secret scanners recognise it."""
+def new_token(kind: Literal["device", "key", "claim"]) -> str:
+    """`hw_d_…`, `hw_k_…` or `hw_c_…`: 256 random bits, URL-safe. By the prefix people and scanners know it."""
     return _PREFIXES[kind] + secrets.token_urlsafe(TOKEN_BYTES)
 
 

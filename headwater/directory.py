@@ -89,6 +89,8 @@ class Directory:
     def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn", "san"]) -> Identity:
         """See `ingest.contract.Door`. A certificate that its device has lost is refused whatever `by`."""
         self._check_age()
+        if certificate.fingerprint in self._known.claims:
+            raise Refused("not_authorized", "this certificate is for provisioning alone")
         name = (
             self._known.by_fingerprint.get(certificate.fingerprint, "")
             if by == "registry"
@@ -114,6 +116,11 @@ class Directory:
         """The model that the registry names for the device, or ""."""
         record = self._known.device(device)
         return record.model if record is not None and not record.removed else ""
+
+    def claim_of(self, code: str, certificate: Certificate | None) -> str:
+        """The name of the claim that this code, or certificate, is of; "" if of none."""
+        by_code = self._known.claims.get(digest(code), "") if 0 < len(code) <= LONGEST_SECRET else ""
+        return by_code or (self._known.claims.get(certificate.fingerprint, "") if certificate and not code else "")
 
     @property
     def assets(self) -> Mapping[str, set[str]]:

@@ -27,7 +27,10 @@ class Credential(NamedTuple):
 
 
 class Known:
-    """`records`: also removed ones, whose version keeps an older entry from bringing them back."""
+    """`records`: also removed ones, whose version keeps an older entry from bringing them back.
+
+    `claims`: digest of a code, or fingerprint of a certificate → the claim's name.
+    """
 
     def __init__(self) -> None:
         self.records: dict[Key, Record] = {}
@@ -36,6 +39,7 @@ class Known:
         self.by_fingerprint: dict[str, str] = {}
         self.blocks = Blocks()
         self.assets: dict[str, set[str]] = {}
+        self.claims: dict[str, str] = {}
         self._members: dict[str, Members] = {}
 
     def version(self, key: Key) -> int:
@@ -73,7 +77,7 @@ class Known:
             case Block():
                 self.blocks.put(record)
             case Claim():
-                pass
+                self._offer(before if isinstance(before, Claim) else None, record)
         return [record.name]
 
     def _join(self, before: Sequence[str], device: Device) -> None:
@@ -88,6 +92,12 @@ class Known:
                 del self.by_fingerprint[held.fingerprint]
         for held in () if device.removed else device.certificates:
             self.by_fingerprint[held.fingerprint] = device.name
+
+    def _offer(self, before: Claim | None, claim: Claim) -> None:
+        for secret in (before.digest, before.fingerprint) if before is not None else ():
+            self.claims.pop(secret, None)
+        for secret in () if claim.removed else filter(None, (claim.digest, claim.fingerprint)):
+            self.claims[secret] = claim.name
 
     def _place(self, before: str, device: Device) -> None:
         after = "" if device.removed else device.asset

@@ -76,8 +76,8 @@ class Group(Versioned, tag="group", omit_defaults=True, frozen=True):
 class Claim(Versioned, tag="claim", omit_defaults=True, frozen=True):
     """A code by which devices that nobody has added yet add themselves: `uses` more times, until `expires`.
 
-    `digest`: SHA-256 (hex) of the code. `names`: which names they may take, `*` at the end for any ending. The rest is
-    what they get. `expires`: microseconds UTC.
+    `digest`: SHA-256 (hex) of the code. `fingerprint`: of a certificate that does the same, or empty. `names`: which
+    names they may take, `*` at the end for any ending. The rest is what they get. `expires`: microseconds UTC.
     """
 
     name: str
@@ -87,6 +87,11 @@ class Claim(Versioned, tag="claim", omit_defaults=True, frozen=True):
     expires: int = 0
     model: str = ""
     groups: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+    def takes(self, name: str) -> bool:
+        """True if a device may take this name."""
+        return name.startswith(self.names[:-1]) if self.names.endswith("*") else name == self.names
 
 
 class Block(Versioned, tag="block", omit_defaults=True, frozen=True):

@@ -102,7 +102,7 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
                 control=control,
                 health=Health(probes, []),
                 routers=[
-                    *registry_routers(registry, directory, tuple(config.models)),
+                    *registry_routers(registry, directory, tuple(config.models), config),
                     blob_routes(blobs, config.blobs),
                 ],
             )

@@ -131,7 +131,7 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
                         control=control,
                         health=Health(probes, [selector.state, *states]),
                         routers=[
-                            *registry_routers(registry, directory, tuple(config.models)),
+                            *registry_routers(registry, directory, tuple(config.models), config),
                             blob_routes(blobs, config.blobs),
                         ],
                     )

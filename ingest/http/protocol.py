@@ -250,6 +250,8 @@ class IngestProtocol(Connection):
         super().on_headers_complete()
         if identity is not None:
             self.scope.setdefault("state", {})["identity"] = identity
+        if self._certificate is not None:
+            self.scope.setdefault("state", {})["certificate"] = self._certificate
         while self.pipeline:  # where uvicorn puts cycles that must wait
             self._start_asgi_task(*self.pipeline.pop())
 

@@ -1,10 +1,12 @@
 """Headwater's own CA, from `headwater ca init` to a live session that a revocation cuts, with Debian's mosquitto_pub."""
 
+import json
 import os
 import shutil
 import socket
 import ssl
 import subprocess
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -92,6 +94,40 @@ def test_a_device_with_files_of_our_own_ca_sends_and_a_revocation_cuts_its_sessi
         line.close()
         assert code == UNKNOWN
         with session(port, tmp_path, tmp_path / "new"):
+            pass
+    finally:
+        program.stop()
+
+
+def test_a_device_with_a_claims_certificate_gets_its_own_over_https(tmp_path: Path):
+    assert shutil.which("openssl"), "openssl is needed"
+    make(tmp_path, "ca", "init")
+    make(tmp_path, "ca", "server", "127.0.0.1", "--out", "tls")
+    make(tmp_path, "ca", "device", "LINE-3")
+    port, mqtt = free_port(), free_port()
+    https = {name.replace("MQTT", "HTTP"): value for name, value in secured(port, tmp_path).items()}
+    program = Program(
+        tmp_path / "data", {**https, **secured(mqtt, tmp_path), "HEADWATER_REGISTRY__CA": str(tmp_path / "ca")}
+    )
+    program.start()
+    try:
+        program.run("claims", "add", "LINE-3", "--names", "pump-*", "--certificate", str(tmp_path / "LINE-3.pem"))
+        done = subprocess.run(
+            ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
+             "/CN=pump-7", "-keyout", "pump-7-key.pem", "-out", "pump-7.csr"],
+            cwd=tmp_path, capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        context = ssl.create_default_context(cafile=str(tmp_path / "ca/ca.pem"))
+        context.load_cert_chain(tmp_path / "LINE-3.pem", tmp_path / "LINE-3-key.pem")
+        body = json.dumps({"name": "pump-7", "request": (tmp_path / "pump-7.csr").read_text()}).encode()
+        request = urllib.request.Request(
+            f"https://127.0.0.1:{port}/api/v1/provision", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60, context=context) as reply:
+            answer = json.loads(reply.read())
+        (tmp_path / "pump-7.pem").write_text(answer["certificate"])
+        with session(mqtt, tmp_path):
             pass
     finally:
         program.stop()
