@@ -23,6 +23,7 @@ LOG_ID = "headwater-log-id"
 _NO_ERROR, _EXISTS = 0, 36
 _MISTAKES = {17: "the name", 29: "the rights", 37: "the partitions", 38: "the replication", 40: "the configuration"}
 _SEGMENT = 512 * 2**20
+_COMPACTED = 64 * 2**20
 
 
 async def prepare(admin: Admin, config: Kafka, specs: Sequence[TopicSpec], *, make: bool = True) -> None:
@@ -90,6 +91,11 @@ def _settings(spec: TopicSpec, config: Kafka) -> dict[str, str]:
         "message.timestamp.type": "CreateTime",
         "retention.ms": "-1" if spec.retention is None else str(int(spec.retention * 1000)),
     }
+    if spec.compact:
+        # What is replaced goes from closed segments only, and each start reads all that is left.
+        settings["segment.bytes"] = str(max(2 * ENTRY_SIZE, _COMPACTED))
+        settings["segment.ms"] = str(3_600_000)
+        settings["min.cleanable.dirty.ratio"] = "0.2"
     if spec.retention_size is not None:
         share = max(1, spec.retention_size // spec.partitions)
         settings["retention.bytes"] = str(share)

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from headwater.app.backends import open_events
+from headwater.app.events import open_events
 from headwater.app.rules import publish_rules
 from headwater.config import Config
 from storage.outbox import drain_outbox
