@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import click
@@ -15,6 +16,9 @@ import click
 from headwater.app.dependencies import problems
 from headwater.commands.options import configured
 from headwater.config import Config
+from headwater.config_tls import Tls
+from headwater.errors import ConfigError
+from ingest.tls import Contexts
 
 _FREE_BYTES = 2**30
 
@@ -44,6 +48,10 @@ def _checks(config: Config) -> Iterator[tuple[str, str | None]]:
         yield from asyncio.run(problems(config)).items()
     yield f"HTTP address {config.http.listen}", _attempt(lambda: _bindable(config.http.listen))
     yield f"MQTT address {config.mqtt.listen}", _attempt(lambda: _bindable(config.mqtt.listen))
+    for name, tls in (("http.tls", config.http.tls), ("mqtt.tls", config.mqtt.tls)):
+        if tls.listen:
+            yield f"{name} address {tls.listen}", _attempt(partial(_bindable, tls.listen))
+            yield f"{name} certificates", _attempt(partial(_usable, tls, name))
 
 
 def _attempt(work: Callable[[], str | None]) -> str | None:
@@ -51,6 +59,14 @@ def _attempt(work: Callable[[], str | None]) -> str | None:
         return work()
     except OSError as error:
         return error.strerror or str(error)
+
+
+def _usable(tls: Tls, name: str) -> str | None:
+    try:
+        Contexts(tls, name)
+    except ConfigError as error:
+        return str(error).removeprefix(f"{name}: ")
+    return None
 
 
 def _writable(folder: Path) -> None:

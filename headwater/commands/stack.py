@@ -15,7 +15,7 @@ from headwater.config import Config
 config_option = click.option(
     "--config",
     "file",
-    envvar="HEADWATERconfig_option",
+    envvar="HEADWATER_CONFIG",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A YAML file; ./config.yaml if there is one.",
 )
@@ -42,6 +42,12 @@ def started(part: str, opened: AbstractAsyncContextManager[Addresses]) -> None:
 
     def ready(addresses: Addresses) -> str:
         mqtt = f", mqtt://{addresses.mqtt} (MQTT)" if addresses.mqtt else ""
-        return f"headwater {part} ready: http://{addresses.http} (HTTP){mqtt}"
+        return f"headwater {part} ready: http://{addresses.http} (HTTP){mqtt}{secured(addresses)}"
 
     run(opened, ready)
+
+
+def secured(addresses: Addresses) -> str:
+    """What is behind the plain addresses in the line that says where it serves: those with TLS, if there are any."""
+    found = [f"{scheme}://{address}" for scheme, address in (("https", addresses.https), ("mqtts", addresses.mqtts)) if address]  # fmt: skip # noqa: E501
+    return f", {', '.join(found)} (TLS)" if found else ""

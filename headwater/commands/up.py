@@ -20,6 +20,7 @@ from headwater.commands.demo import demo_models
 from headwater.commands.ending import leave
 from headwater.commands.options import read_configuration
 from headwater.commands.running import collect_garbage_less_often
+from headwater.commands.stack import secured
 from headwater.config import Config
 from headwater.errors import ConfigError, HeadwaterError
 from headwater.log_lines import LogLines
@@ -73,7 +74,8 @@ async def _serve(config: Config, lines: LogLines, *, demo: bool) -> None:
 def _say(config: Config, addresses: Addresses) -> None:
     url = f"http://{_from_here(addresses.http)}"
     mqtt = f"mqtt://{_from_here(addresses.mqtt)}"
-    click.echo(f"headwater ready: {url} (HTTP), {mqtt} (MQTT), everything kept in {config.data.absolute()}")
+    also = secured(addresses)
+    click.echo(f"headwater ready: {url} (HTTP), {mqtt} (MQTT){also}, everything kept in {config.data.absolute()}")
     click.echo(f'  send   curl -d \'{{"device_id":7,"voltage":647,"temperature":110}}\' {url}/ingest')
     click.echo(f"  ask    curl {url}/api/v1/devices/7/latest")
     click.echo(f"  look   {url}/")
