@@ -29,7 +29,7 @@ Make: TypeAlias = Callable[[Shadow, int], Shadow]
 
 
 class _Asked:
-    __slots__ = ("done", "expected", "key", "made", "make", "receipt", "tries")
+    __slots__ = ("asking", "done", "expected", "key", "made", "make", "receipt", "tries")
 
     def __init__(self, make: Make, expected: int | None, receipt: Receipt, done: Callable[[Outcome], None]) -> None:
         self.make = make
@@ -39,6 +39,7 @@ class _Asked:
         self.key = b""
         self.made: Shadow | None = None
         self.tries = 0
+        self.asking = True  # whoever asks is still asking, and sees by itself if it is settled
 
 
 class ShadowWriter:
@@ -71,9 +72,11 @@ class ShadowWriter:
             done(Unavailable(f"too many changes of the shadow of {device!r} wait"))
             return
         receipt.waiting += 1
-        queue.append(_Asked(make, expected, receipt, done))
+        asked = _Asked(make, expected, receipt, done)
+        queue.append(asked)
         if len(queue) == 1:
             self._begin(device)
+        asked.asking = False
 
     def _begin(self, device: str) -> None:
         """Begin with what waits, until something is under way."""
@@ -122,7 +125,7 @@ class ShadowWriter:
         receipt.failed = receipt.failed or isinstance(outcome, Unavailable)
         asked.done(outcome)
         receipt.waiting -= 1
-        if not receipt.waiting:
+        if not receipt.waiting and not asked.asking:
             receipt.owner.release()
 
 

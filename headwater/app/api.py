@@ -117,7 +117,7 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
             supervisor.add("tail", tail.run)
             keepers.add("other processes", others.run)
             keepers.add("scaling", Scaling(flow, config.workers, metrics).run)
-            async with front_door(config, app, events, directory, metrics, mqtt=False) as addresses:
+            async with front_door(config, app, events, directory, metrics, mqtt=None) as addresses:
                 yield addresses
             keepers.add("blobs", partial(sweep_blobs, blobs, config.blobs.unfinished))
         finally:

@@ -136,7 +136,7 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
                         ],
                     )
                 )
-                async with front_door(config, app, events, directory, metrics) as addresses:
+                async with front_door(config, app, events, directory, metrics, mqtt=control) as addresses:
                     yield addresses
         finally:
             await supervisor.stop(WORKER_SECONDS)

@@ -41,13 +41,17 @@ class Addresses(NamedTuple):
 
 @asynccontextmanager
 async def front_door(
-    config: Config, app: FastAPI, events: Events, directory: Directory, metrics: Metrics, *, mqtt: bool = True
+    config: Config, app: FastAPI, events: Events, directory: Directory, metrics: Metrics, *, mqtt: Control | None
 ) -> AsyncGenerator[Addresses]:
-    """Open it; closed in order below the yield."""
+    """Open it; closed in order below the yield. `mqtt`: the commands and shadows that MQTT is about; None: no MQTT."""
     quotas = Quotas(config.quotas, time.monotonic)
     async with LogIntake(events, config, metrics, directory.model_of) as intake, AsyncExitStack() as stack:
         endpoint = (
-            await stack.enter_async_context(open_mqtt(config, intake, directory, metrics, events, quotas=quotas)) if mqtt else None
+            await stack.enter_async_context(
+                open_mqtt(config, intake, directory, metrics, events, quotas=quotas, control=mqtt)
+            )
+            if mqtt is not None
+            else None
         )
         door = BlobDoor(cast("App", app), blobs_of(config), intake, config.blobs)
         asgi = cast("ASGI3Application", door)

@@ -44,4 +44,4 @@ async def receiving(config: Config, lines: LogLines | None = None) -> AsyncGener
         app.include_router(command_routes(config, control))
         app.include_router(shadow_routes(control))
         await stack.enter_async_context(telling(events, metrics, "gateway"))
-        yield await stack.enter_async_context(front_door(config, app, events, directory, metrics))
+        yield await stack.enter_async_context(front_door(config, app, events, directory, metrics, mqtt=control))

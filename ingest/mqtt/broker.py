@@ -13,6 +13,7 @@ from headwater.config import Config
 from headwater.metrics import Metrics
 from headwater.registry import Identity
 from ingest.contract import Door, Intake, Receipt, Rejection, Source
+from ingest.mqtt.courier import Courier
 from ingest.mqtt.deadlines import Deadlines, Expiring
 from ingest.mqtt.outbox import Outgoing
 from ingest.mqtt.packets import RETAIN, Publish, Will
@@ -84,7 +85,10 @@ class PublishReceipt(Receipt):
 
 
 class Broker:
-    """One for an endpoint. `held`: bytes of PUBLISHes that all connections together hold back."""
+    """One for an endpoint. `held`: bytes of PUBLISHes that all connections together hold back.
+
+    `courier`: of commands and shadows, where the process has them.
+    """
 
     def __init__(
         self,
@@ -107,6 +111,7 @@ class Broker:
         self.door = door
         self.metrics = metrics
         self.clock = clock
+        self.courier: Courier | None = None
         self.sessions = Sessions()
         self.router = Router(metrics, clock)
         self.deadlines: Deadlines[Expiring] = Deadlines(clock())
@@ -196,7 +201,8 @@ class Broker:
     def source(self, identity: Identity, publish: Publish, peer: str) -> Source:
         """Where a PUBLISH comes from; `UNHEARD` if it is for subscribers alone, because no decoder knows its topic."""
         source = source_of(publish, peer)
-        unheard = not source.decoder and self.rights.may_publish(identity, publish.topic)
+        couriers = self.courier is not None and self.courier.hears(publish.topic)
+        unheard = not source.decoder and (couriers or self.rights.may_publish(identity, publish.topic))
         return UNHEARD if unheard else source
 
     def take(
@@ -204,6 +210,9 @@ class Broker:
     ) -> None:
         """Hand PUBLISHes to whoever needs them before they count as taken. One that is retained comes alone."""
         first = run[0]
+        if source is UNHEARD and self.courier is not None and self.courier.hears(first.topic):
+            self.courier.take(identity, run, receipt)
+            return
         kept = first.flags & RETAIN
         if kept and not self._may_retain(identity, first, receipt):
             return

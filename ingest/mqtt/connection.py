@@ -198,6 +198,7 @@ class Connection(asyncio.Protocol):
                 return
             self._stream.send(answer)
             subscribing.send_retained(wants, session, self._broker)
+            subscribing.send_commands(session, self._broker)
 
         def saved(ok: bool) -> None:  # noqa: FBT001 - a callback
             if ok:
@@ -273,6 +274,7 @@ class Connection(asyncio.Protocol):
         self._heard = self._broker.clock()
         self._enter(packet, agreed, session, present=joined.present)
         self._broker.plane.resume(session, joined.start)
+        subscribing.send_commands(session, self._broker)
         self.resume()
         early, self._early = self._early, []
         self._take(early)

@@ -112,6 +112,7 @@ class LastingOutbox(Outbox):
 
     def acknowledged(self, packet_id: int) -> None:
         """See `Outbox`."""
+        self._tell(packet_id)
         self._again.pop(packet_id, None)
         self._content.pop(packet_id, None)
         if packet_id in self._flight:

@@ -7,7 +7,7 @@ Source: OASIS MQTT 5.0, sections 4.3, 4.4, 4.6 and 4.9.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -38,10 +38,22 @@ class Tally:
         return tuple(zip(("slow", "expired", "too_large", "queue_full"), counts, strict=True))
 
 
+class Told(Protocol):
+    """Who wants to know what becomes of a message."""
+
+    def sent(self) -> None:
+        """It is on its way."""
+        ...
+
+    def acknowledged(self) -> None:
+        """The client has it."""
+        ...
+
+
 class Outgoing:
     """One message on its way to any number of clients. `expires`: by the endpoint's clock, None for never."""
 
-    __slots__ = ("_parts", "expires", "payload", "properties", "qos", "retain", "topic")
+    __slots__ = ("_parts", "expires", "payload", "properties", "qos", "retain", "told", "topic")
 
     def __init__(self, publish: Publish, now: float) -> None:
         """Take what a PUBLISH hands on: the topic alias, for example, is between its sender and us."""
@@ -50,6 +62,7 @@ class Outgoing:
         self.qos = publish.qos
         self.retain = publish.flags & RETAIN
         self.properties = given = publish.properties
+        self.told: Told | None = None
         self.expires: float | None = None
         if given.message_expiry_interval is not None:
             self.expires = now + given.message_expiry_interval
@@ -105,7 +118,7 @@ class Outbox:
 
     __slots__ = (
         "_aliases", "_clock", "_flight", "_following", "_last_id", "_packet_limit", "_queue", "_queue_size", "_send",
-        "_tally", "_version", "_window", "blocked",
+        "_tally", "_told", "_version", "_window", "blocked",
     )  # fmt: skip
 
     def __init__(
@@ -125,12 +138,18 @@ class Outbox:
         self._queue: deque[Delivery] | None = None  # made when needed: most have none
         self._following: deque[Iterator[Delivery]] | None = None
         self._queue_size = 0
+        self._told: dict[int, Told] | None = None
         self.blocked = False
 
     @property
     def in_flight(self) -> int:
         """QoS 1 and 2 messages sent and not acknowledged to the end."""
         return len(self._flight)
+
+    @property
+    def following(self) -> int:
+        """How many series of messages were given to `follow` and are not all sent."""
+        return len(self._following) if self._following else 0
 
     def put(self, message: Outgoing, qos: int, identifiers: tuple[int, ...] = (), retain: int = 0) -> bool:
         """Deliver it, now or later. False: the queue is over its bound, and this client cannot be helped."""
@@ -155,6 +174,7 @@ class Outbox:
 
     def acknowledged(self, packet_id: int) -> None:
         """PUBACK or PUBCOMP, or a PUBREC that says no: the message is done. An id that is not known is let pass."""
+        self._tell(packet_id)
         if self._flight.pop(packet_id, None) is not None:
             self.pump()
 
@@ -199,6 +219,11 @@ class Outbox:
                 self._transmit(*found)
         asyncio.get_running_loop().call_soon(self._take_following)
 
+    def _tell(self, packet_id: int) -> None:
+        told = self._told.pop(packet_id, None) if self._told else None
+        if told is not None:
+            told.acknowledged()
+
     def _may_send(self) -> bool:
         return len(self._flight) < self._window and not self.blocked
 
@@ -221,12 +246,17 @@ class Outbox:
         if alias and not known and self._aliases is not None:
             self._aliases.told(message.topic, alias)
         self._tally.delivered += 1
+        if message.told is not None:
+            message.told.sent()
         if flags <= RETAIN:
             self._send(head + tail)
             return
         packet_id = self._next_id()
         self._flight[packet_id] = False
         self._note(packet_id, message, flags, offset)
+        if message.told is not None:
+            self._told = self._told or {}
+            self._told[packet_id] = message.told
         self._send(b"".join((head, packet_id.to_bytes(2, "big"), tail)))
 
     def _next_id(self) -> int:

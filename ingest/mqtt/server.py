@@ -19,10 +19,12 @@ from headwater.errors import Rejected
 from headwater.log import Log
 from headwater.metrics import Metrics
 from ingest.contract import Door, Intake, Origin
+from ingest.control import Control
 from ingest.listening import listen
 from ingest.mqtt import topics
 from ingest.mqtt.broker import Broker
 from ingest.mqtt.connection import LINGER, Connection
+from ingest.mqtt.courier import Courier
 from ingest.mqtt.packets import Publish
 from ingest.mqtt.plane import Plane
 from ingest.mqtt.properties import NONE, Properties
@@ -71,6 +73,10 @@ class MqttServer:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._unwatch = door.watch(self._broker.revoke)
+
+    def attach(self, control: Control) -> None:
+        """Say where commands and shadows are, before it starts."""
+        self._broker.courier = Courier(control, self._broker.router, self._clock)
 
     @property
     def port(self) -> int:
@@ -171,14 +177,17 @@ async def open_mqtt(  # noqa: PLR0913 - what differs in tests has names
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], int] = times.now,
     quotas: Quotas | None = None,
+    control: Control | None = None,
 ) -> AsyncGenerator[MqttServer, None]:
     """Serve on `listen`, or else on `config.mqtt.listen`, until the block ends. Raises `Unavailable`.
 
-    `quotas`: those that other ways in share.
+    `quotas`: those that other ways in share. `control`: commands and shadows.
     """
     plane = Plane(log, config, metrics, clock, wall)
     where = listen or config.mqtt.listen
     server = MqttServer(config, intake, door, metrics, plane, listen=where, clock=clock, quotas=quotas)
+    if control is not None:
+        server.attach(control)
     async with plane.running():
         try:
             await server.start()

@@ -26,10 +26,10 @@ class Line(Protocol):
 class Session:
     """One client. `received`: packet ids of QoS 2 messages that came and were not released → True once logged.
 
-    `key`: names it among all sessions: identity and client id.
+    `key`: names it among all sessions: identity and client id. `given`: topics of commands that it was sent.
     """
 
-    __slots__ = ("client_id", "filters", "identity", "key", "line", "outbox", "received")
+    __slots__ = ("client_id", "filters", "given", "identity", "key", "line", "outbox", "received")
 
     @property
     def lasting(self) -> bool:
@@ -44,6 +44,7 @@ class Session:
         self.outbox = outbox
         self.filters: dict[str, Grant] = {}
         self.received: dict[int, bool] = {}
+        self.given: set[str] = set()
 
     def deliver(self, message: Outgoing, grants: Sequence[Grant], sender: str) -> None:
         """Send it once, by the best of the subscriptions that fit, naming all of their identifiers."""

@@ -42,6 +42,12 @@ def send_retained(wants: list[tuple[str, Grant]], session: Session, broker: Brok
         broker.plane.when_retained(send)
 
 
+def send_commands(session: Session, broker: Broker) -> None:
+    """What waits for the devices that it stands for."""
+    if broker.courier is not None:
+        broker.courier.subscribed(session)
+
+
 def _grant(
     item: Subscription, identifier: int, session: Session, broker: Broker, wants: list[tuple[str, Grant]]
 ) -> ReasonCode:

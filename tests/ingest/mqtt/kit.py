@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, TypeVar, cast
 
 from headwater.config import Config
@@ -10,6 +10,7 @@ from headwater.errors import Reason, Refused, Unavailable
 from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS, Certificate, Identity
 from ingest.contract import Owner, Receipt, Rejection, Source
+from ingest.control import Control, open_control
 from ingest.mqtt.broker import Broker
 from ingest.mqtt.connection import Connection
 from ingest.mqtt.encoding import encode
@@ -255,14 +256,22 @@ class Endpoint:
         metrics: Metrics,
         log: MemoryLog,
         clock: Clock,
+        control: Control | None = None,
     ) -> None:
         self.server = server
+        self._control = control
         self.log = log
         self.intake = intake
         self.door = door
         self.metrics = metrics
         self.clock = clock
         self._clients: list[Client] = []
+
+    @property
+    def control(self) -> Control:
+        """Of an endpoint with commands."""
+        assert self._control is not None
+        return self._control
 
     @property
     def broker(self) -> Broker:
@@ -309,15 +318,26 @@ async def endpoint(
     profile: str = "embedded",
     http: dict[str, Any] | None = None,
     quotas: dict[str, Any] | None = None,
+    commands: bool = False,
     **mqtt: Any,
 ) -> AsyncGenerator[Endpoint, None]:
-    """An endpoint on a free port. `log`: one that others have too. `mqtt`: settings of that section, `http` of that one."""
+    """An endpoint on a free port. `log`: one that others have too. `mqtt`: settings of that section, `http` of that one.
+
+    `commands`: with commands and shadows.
+    """
     sections = {"mqtt": {"listen": "127.0.0.1:0", **mqtt}, "http": http or {}, "quotas": quotas or {}}
     config = Config.model_validate({"profile": profile, **sections})
     intake, door, metrics, clock = ScriptedIntake(), ScriptedDoor(), Metrics(), Clock()
     log = log or MemoryLog()
-    async with open_mqtt(config, intake, door, metrics, log, clock=clock, wall=clock.wall) as server:
-        made = Endpoint(server, intake, door, metrics, log, clock)
+    async with AsyncExitStack() as stack:
+        control = None
+        if commands:
+            opening = open_control(log, config, metrics, sweeping=False, clock=clock, wall=clock.wall)
+            control = await stack.enter_async_context(opening)
+        server = await stack.enter_async_context(
+            open_mqtt(config, intake, door, metrics, log, clock=clock, wall=clock.wall, control=control)
+        )
+        made = Endpoint(server, intake, door, metrics, log, clock, control)
         try:
             yield made
         finally:
