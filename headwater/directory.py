@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 import structlog
 
+from headwater import passes
 from headwater.credentials import LONGEST_SECRET, digest, same
 from headwater.errors import Refused, Rejected, Unavailable
 from headwater.ids import check_device
@@ -73,6 +74,8 @@ class Directory:
         if not secret:
             return self._without_secret(name, loopback=loopback)
         self._check_age()
+        if secret.startswith(passes.PREFIX):
+            return self._passing(name, secret)
         given = digest(secret) if len(secret) <= LONGEST_SECRET else ""
         found = self._known.named(name) if name else self._known.by_digest.get(given)
         # Compared also where there is nothing to compare with, so that the time does not tell which names exist.
@@ -189,6 +192,29 @@ class Directory:
                 changed(name)
             except Exception:  # noqa: BLE001 - one watcher's fault must not keep a revocation from the others
                 structlog.get_logger().exception("a watcher of the registry failed", name=name)
+
+    def _passing(self, name: str, token: str) -> Identity:
+        """By a short-lived token: no more than the key that asked for it may do now."""
+        said, whole = passes.read(token)
+        signer = self._known.signer(said.signer)
+        if signer is None:
+            raise Refused("bad_credentials", "nobody known has signed this token")
+        passes.check(whole, signer.public)
+        key = self._known.key(said.key)
+        if min(said.expires, signer.expires) <= self._wall():
+            raise Refused("bad_credentials", "the token has expired")
+        if key is None or name not in {"", said.key}:
+            raise Refused("bad_credentials", "the API key behind this token is gone, or is another one")
+        roles = tuple(role for role in said.roles if key.identity.may(role))
+        sends, reads = key.identity.may("ingest"), key.identity.may("read")
+        return Identity(
+            name=said.key,
+            roles=roles,
+            speaks_for=said.devices if sends and reads else (),
+            publish=said.publish if sends else (),
+            subscribe=said.subscribe if reads else (),
+            until=said.expires,
+        )
 
     def _without_secret(self, name: str, *, loopback: bool) -> Identity:
         if not loopback or self._anonymous != "loopback":

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from headwater.blocks import Blocks
 from headwater.grants import granted
-from headwater.registry import ApiKey, Block, Claim, Device, Group, HeldCertificate, Identity, Members, Record
+from headwater.registry import ApiKey, Block, Claim, Device, Group, HeldCertificate, Identity, Members, Record, Signer
 
 Key = tuple[type[Record], str]
 
@@ -56,6 +56,15 @@ class Known:
         record = self.records.get((Device, name))
         return record if isinstance(record, Device) else None
 
+    def key(self, name: str) -> Credential | None:
+        """The API key's of that name."""
+        return self.credentials.get((ApiKey, name))
+
+    def signer(self, name: str) -> Signer | None:
+        """Whose signature is good, None if nobody's of that name is."""
+        record = self.records.get((Signer, name))
+        return record if isinstance(record, Signer) and not record.removed else None
+
     def put(self, record: Record) -> list[str]:
         """Take it in place of what was known; returns whose rights may have changed."""
         before = self.records.get((type(record), record.name))
@@ -78,6 +87,8 @@ class Known:
                 self.blocks.put(record)
             case Claim():
                 self._offer(before if isinstance(before, Claim) else None, record)
+            case Signer():
+                pass
         return [record.name]
 
     def _join(self, before: Sequence[str], device: Device) -> None:

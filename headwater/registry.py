@@ -102,6 +102,14 @@ class Block(Versioned, tag="block", omit_defaults=True, frozen=True):
     until: int = 0
 
 
+class Signer(Versioned, tag="signer", omit_defaults=True, frozen=True):
+    """The public half of a key that signs short-lived tokens (`headwater.passes`), hex. `expires`: microseconds UTC."""
+
+    name: str
+    public: str
+    expires: int = 0
+
+
 class Members:
     """Who is in a group now: it changes under whoever holds it."""
 
@@ -122,7 +130,8 @@ class ApiKey(Versioned, tag="key", omit_defaults=True, frozen=True):
 class Identity(msgspec.Struct, frozen=True):
     """Who is at the door. `device` is empty for API keys; `trusted` (loopback, anonymous) may do everything.
 
-    `publish`, `subscribe`: topic filters granted beyond the topics of its own and of those it speaks for.
+    `publish`, `subscribe`: topic filters granted beyond the topics of its own and of those it speaks for. `until`:
+    microseconds UTC, when it ends; 0: when the registry says so.
     """
 
     name: str
@@ -134,6 +143,7 @@ class Identity(msgspec.Struct, frozen=True):
     publish: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
     quota: str = ""
+    until: int = 0
 
     def may(self, role: Role) -> bool:
         """True if this identity has the role, by itself or through `admin`."""
@@ -177,7 +187,7 @@ class RulesChange(msgspec.Struct, tag_field="kind", tag="rules", frozen=True):
     rules: msgspec.Raw
 
 
-Record = Device | ApiKey | Group | Claim | Block
+Record = Device | ApiKey | Group | Claim | Block | Signer
 """What the registry keeps, by kind and name."""
 
 Change = Record | RulesChange
@@ -247,6 +257,6 @@ def checked(record: R) -> R:
             if record.names != "*":
                 check_device(record.names.removesuffix("*"))
             return msgspec.structs.replace(record, groups=tuple(sorted(set(record.groups))))
-        case ApiKey():
+        case ApiKey() | Signer():
             check_name(record.name)
             return record

@@ -21,7 +21,14 @@ After = Annotated[str, Query(max_length=128, description="Those whose names come
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 IfMatch = Annotated[str | None, Header(max_length=64, description='Change it only if it still has this ETag: `"3"`.')]
 
-_CALLED = {"device": "device", "group": "group", "claim": "claim", "key": "API key", "block": "block"}
+_CALLED = {
+    "device": "device",
+    "group": "group",
+    "claim": "claim",
+    "key": "API key",
+    "block": "block",
+    "signer": "signer",
+}
 
 
 class Changing:

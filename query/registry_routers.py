@@ -17,6 +17,7 @@ from query.claim_api import claim_routes
 from query.group_api import group_routes
 from query.import_api import import_routes
 from query.registry_api import registry_routes
+from query.token_api import token_routes
 
 
 def registry_routers(
@@ -35,5 +36,6 @@ def registry_routers(
         import_routes(registry, directory, models),
         group_routes(registry, directory, tuple(settings.quotas.classes) if config is not None else ()),
         claim_routes(registry, directory, models, authority),
+        token_routes(registry, directory),
         asset_routes(directory),
     ]

@@ -19,6 +19,7 @@ from headwater.registry import (
     Group,
     Record,
     RulesChange,
+    Signer,
     encode_change,
     key_of,
     kind_of,
@@ -191,5 +192,5 @@ def _secret(record: Record) -> str:
             return record.token
         case ApiKey() | Claim():
             return record.digest
-        case Group() | Block():
+        case Group() | Block() | Signer():
             return ""

@@ -10,6 +10,7 @@ from enum import IntEnum
 from functools import partial
 from typing import Final, cast
 
+from headwater import times
 from ingest.mqtt import encoding, subscribing
 from ingest.mqtt.broker import Broker
 from ingest.mqtt.identifying import Certified, identify
@@ -296,6 +297,9 @@ class Connection(asyncio.Protocol):
         greeting = accepted(agreed, packet, limits, session.identity, present=present)
         self._reader.narrow(packet_limit(limits.payload_size), limits.payload_size)
         self._meter = broker.quotas.meter(session.identity, stream.host)
+        if session.identity.until:
+            left = max(0.0, (session.identity.until - times.now()) / 1e6)
+            asyncio.get_running_loop().call_later(left, self.end, ReasonCode.NOT_AUTHORIZED, "the token has expired")
         stream.write(encoding.encode(greeting, agreed.version))
 
     # How it ends.
