@@ -19,7 +19,7 @@ from headwater.config_registry import RegistrySettings
 from headwater.config_section import Section
 from headwater.config_stack import S3, Elasticsearch, Kafka, MariaDb, MongoDb, Redis
 from headwater.config_tls import Tls
-from headwater.config_ways import Blobs
+from headwater.config_ways import Blobs, Bridge
 from headwater.errors import ConfigError
 from headwater.quantities import Duration, Size
 
@@ -227,6 +227,7 @@ class Config(Section):
     elasticsearch: Elasticsearch = Elasticsearch()
     mariadb: MariaDb = MariaDb()
     s3: S3 = S3()
+    bridges: dict[str, Bridge] = Field(default_factory=dict, description="Other MQTT brokers that gateways read, by name.")
     models: dict[str, Model] = Field(default_factory=default_models, description="Kinds of devices. `default` is for all that no other names.")
 
     @model_validator(mode="after")

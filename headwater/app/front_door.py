@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from fastapi import FastAPI
 
+from headwater.app.bridges import bridging
 from headwater.app.events import Events
 from headwater.config import Config
 from headwater.app.large import blobs_of
 from headwater.directory import Directory
 from headwater.metrics import Metrics
+from headwater.supervise import Supervisor
 from ingest.http.server import open_http
 from ingest.blobs import App, BlobDoor
 from ingest.control import Control
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application  # starlette and uvicorn each have their own words for the same
 
 DRAIN_SECONDS = 15.0
+BRIDGE_SECONDS = 5.0
 
 
 class Addresses(NamedTuple):
@@ -58,6 +61,8 @@ async def front_door(
         speaker = endpoint.over_websocket if endpoint is not None and config.mqtt.websocket else None
         http = await stack.enter_async_context(open_http(config, asgi, intake, directory, metrics, speaker, quotas))
         await stack.enter_async_context(reporting(quotas, intake, http.address))
+        bridges = bridging(config, intake, metrics) if mqtt else Supervisor()
+        stack.push_async_callback(bridges.stop, BRIDGE_SECONDS)
         if endpoint is None:
             yield Addresses(http.address, "", http.tls_address)
         else:
@@ -65,6 +70,7 @@ async def front_door(
         http.stop_accepting()
         if endpoint is not None:
             endpoint.stop_accepting()
+        await bridges.stop(BRIDGE_SECONDS)
         await intake.drain(DRAIN_SECONDS)
         if (streams := getattr(app.state, "streams", None)) is not None:
             streams.end()

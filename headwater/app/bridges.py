@@ -1,0 +1,20 @@
+"""Bridges of one process. Their library is loaded only where there are any.
+
+In: the configuration, the intake. Out: running bridges; raises `ConfigError`.
+"""
+
+from headwater.config import Config
+from headwater.metrics import Metrics
+from headwater.supervise import Supervisor
+from ingest.contract import Intake
+
+
+def bridging(config: Config, intake: Intake, metrics: Metrics) -> Supervisor:
+    """Start them; stop what is returned."""
+    running = Supervisor()
+    if config.bridges:
+        from ingest.bridge.bridge import Bridge  # noqa: PLC0415 - see above
+
+        for bridge in [Bridge(name, settings, intake, metrics) for name, settings in config.bridges.items()]:
+            running.add(bridge.name, bridge.run)
+    return running

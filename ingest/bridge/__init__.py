@@ -1,0 +1,1 @@
+"""Other MQTT brokers as a way in."""

@@ -1,0 +1,149 @@
+"""A bridge: what another broker has to say, through the same door as all else.
+
+In: PUBLISHes of an existing broker, shared with the other gateways where it speaks MQTT 5. Out: `Intake.accept`; the
+broker gets its acknowledgement when the log has the message, or when it will never be valid (it is then in quarantine).
+When the log does not take it, the connection is dropped: the broker keeps what was not acknowledged and sends it again.
+"""
+
+import asyncio
+import random
+import socket
+import ssl
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+import structlog
+
+from headwater.config_ways import Bridge as Settings
+from headwater.errors import ConfigError, Unavailable
+from headwater.metrics import Metrics
+from headwater.registry import Identity
+from ingest.bridge.link import Broker, Link, OldBroker, linked
+from ingest.contract import Intake, Receipt, Source
+from ingest.topics import compile_pattern, source_for, unknown_source
+
+log = structlog.get_logger()
+
+TRANSPORT = "bridge"
+
+
+class _Owner:
+    """Waits for one receipt."""
+
+    def __init__(self) -> None:
+        self.receipt = Receipt(self)
+        self._settled = asyncio.Event()
+
+    def release(self) -> None:
+        """See `ingest.contract.Owner`."""
+        if not self.receipt.waiting:
+            self._settled.set()
+
+    async def wait(self) -> bool:
+        """True when all of it is durable; False if the log did not take it."""
+        if self.receipt.waiting:
+            await self._settled.wait()
+        return not self.receipt.failed
+
+
+class Bridge:
+    """One broker. Raises `ConfigError` for patterns or files that cannot be used."""
+
+    def __init__(self, name: str, settings: Settings, intake: Intake, metrics: Metrics) -> None:
+        self.name = f"bridge {name}"
+        self._name = name
+        self._settings = settings
+        self._intake = intake
+        self._open = metrics.connections.labels(TRANSPORT)
+        self._identity = Identity(name=f"bridge {name}", speaks_for=settings.devices)
+        self._five = settings.version != "3.1.1"
+        self._broker = _broker(name, settings)
+        try:
+            self._topics = [(compile_pattern(theirs), ours) for theirs, ours in settings.topics.items()]
+        except ValueError as error:
+            raise ConfigError(f"bridges.{name}.topics: {error}") from None
+        self._source = lru_cache(maxsize=8192)(self._find_source)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until told to stop; connects again, with growing pauses, whenever the broker is away."""
+        pause = self._settings.retry_first
+        said = False
+        while not stop.is_set():
+            try:
+                await self._read(stop)
+                pause, said = self._settings.retry_first, False
+            except OldBroker:
+                if self._settings.version == "5":
+                    raise
+                self._five = False
+                continue
+            except Unavailable as error:
+                if not said:
+                    log.warning("a bridge waits for its broker", bridge=self._name, error=str(error))
+                said = True
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause * random.uniform(0.5, 1.0))  # noqa: S311
+            pause = min(2 * pause, self._settings.retry_most)
+
+    async def _read(self, stop: asyncio.Event) -> None:
+        """One connection, until it is lost or we are told to stop."""
+        async with linked(self._broker, self._filters(), self._take, five=self._five) as link:
+            self._open.inc()
+            log.info("a bridge reads", bridge=self._name, mqtt="5" if self._five else "3.1.1")
+            waiting = [asyncio.ensure_future(link.lost.wait()), asyncio.ensure_future(stop.wait())]
+            try:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._open.dec()
+                for task in waiting:
+                    task.cancel()
+                await asyncio.wait(waiting)
+
+    def _filters(self) -> list[str]:
+        settings = self._settings
+        if settings.share and self._five:
+            return [f"$share/{settings.share}/{name}" for name in settings.filters]
+        return list(settings.filters)
+
+    async def _take(self, link: Link, topic: str, payload: bytes, qos: int) -> None:
+        """Returned = the broker may forget it."""
+        owner = _Owner()
+        self._intake.accept(self._identity, self._source(topic), [payload], owner.receipt)
+        if not await owner.wait() and qos:
+            link.drop()
+
+    def _find_source(self, topic: str) -> Source:
+        peer = f"{self._broker.host}:{self._broker.port}"
+        ours = topic
+        for pattern, name in self._topics:
+            if fit := pattern.fullmatch(topic):
+                ours = name.replace("{device}", fit.groupdict().get("device", ""))
+                break
+        return source_for(ours, peer, TRANSPORT) or unknown_source(ours, peer, TRANSPORT)
+
+
+def _broker(name: str, settings: Settings) -> Broker:
+    try:
+        password = Path(settings.password_file).read_text("utf-8").strip() if settings.password_file else ""
+        context = _context(settings) if settings.tls else None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"bridges.{name}: {error}") from None
+    return Broker(
+        host=settings.host,
+        port=settings.port,
+        client_id=settings.client_id.replace("{name}", name).replace("{host}", socket.gethostname()),
+        user=settings.user,
+        password=password,
+        tls=context,
+        session=int(settings.session),
+        in_flight=settings.in_flight,
+        time=settings.time,
+    )
+
+
+def _context(settings: Settings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.ca or None)
+    if settings.certificate:
+        context.load_cert_chain(settings.certificate, settings.key or None)
+    return context
