@@ -14,6 +14,7 @@ from headwater.authority import DEVICE_DAYS
 from headwater.commands.ca import authority_option, opened, out_option
 from headwater.commands.certificates import certify, certify_by, revoke
 from headwater.commands.client import Client, asks, segment
+from headwater.commands.control import command, commands, shadow
 from headwater.commands.fleet import export, import_
 from headwater.commands.output import plain, print_json, print_table
 from headwater.errors import Rejected
@@ -48,6 +49,7 @@ def devices() -> None:
     headwater devices import fleet.csv               many at once; `export` writes them
     headwater devices certify pump-7                 one more certificate, by `headwater ca`
     headwater devices revoke pump-7 pump-7.pem       that certificate no more
+    headwater devices command pump-7 reboot --wait   tell it to do something
     """
 
 
@@ -207,6 +209,9 @@ def remove(client: Client, name: str) -> None:
     click.echo(f"removed {name}", err=True)
 
 
+devices.add_command(command)
+devices.add_command(commands)
+devices.add_command(shadow)
 devices.add_command(export)
 devices.add_command(import_)
 devices.add_command(certify)
