@@ -35,8 +35,8 @@ from headwater.supervise import Supervisor
 from ingest.control import open_control
 from ingest.models import Models
 from query.api import Parts, make_app
-from query.flow import Flow
 from query.blob_api import blob_routes
+from query.flow import Flow
 from query.health import Health, Probe
 from query.others import Others
 from query.registry_routers import registry_routers
@@ -67,9 +67,9 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
         await publish_rules(registry, config)
         await drain_outbox(registry, events)
         directory = Directory(config.ingest.anonymous)
+        blobs = blobs_of(config)
         await patiently(stack, lambda: directory.following(events))
         control = await patiently(stack, lambda: open_control(events, config, metrics, sweeping=True))
-        blobs = blobs_of(config)
         live = Attached("live state", lambda: open_live(config, events.id))
         documents = Attached("the documents store", lambda: open_documents(config, events.id))
         search = Attached("the search store", lambda: open_search(config, events.id))
@@ -116,10 +116,10 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
             supervisor.add("rules", partial(follow_models, directory, registry, config))
             supervisor.add("tail", tail.run)
             keepers.add("other processes", others.run)
+            keepers.add("blobs", partial(sweep_blobs, blobs, config.blobs.unfinished))
             keepers.add("scaling", Scaling(flow, config.workers, metrics).run)
             async with front_door(config, app, events, directory, metrics, mqtt=None) as addresses:
                 yield addresses
-            keepers.add("blobs", partial(sweep_blobs, blobs, config.blobs.unfinished))
         finally:
             await supervisor.stop(TASK_SECONDS)
             await keepers.stop(TASK_SECONDS)

@@ -42,8 +42,8 @@ from headwater.supervise import Supervisor
 from ingest.control import open_control
 from ingest.models import Models
 from query.api import Parts, make_app
-from query.flow import Flow
 from query.blob_api import blob_routes
+from query.flow import Flow
 from query.flow_share import Counting
 from query.health import Health, Probe
 from query.registry_routers import registry_routers
@@ -82,8 +82,8 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
         rules = await publish_rules(registry, config)
         await drain_outbox(registry, events)
         directory = Directory(config.ingest.anonymous)
-        selector = Selector(events, checkpoints, config.selection, config.workers, metrics, rules=rules)
         blobs = blobs_of(config)
+        selector = Selector(events, checkpoints, config.selection, config.workers, metrics, rules=rules)
         from_lake = partial(refill, lake)
         stores: dict[Role, Store] = {"live": live, "documents": documents, "search": search, "reports": reports}
         writers = [
@@ -101,8 +101,8 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
                 supervisor.add("outbox", partial(run_outbox, registry, events))
                 supervisor.add("audit log", partial(AuditLog(logs, registry, metrics).run, config.logging.flush_every))
                 supervisor.add("log files", partial(maintain_logs, logs, config.logging.retention))
-                supervisor.add("rules", partial(follow_models, directory, registry, config))
                 supervisor.add("blobs", partial(sweep_blobs, blobs, config.blobs.unfinished))
+                supervisor.add("rules", partial(follow_models, directory, registry, config))
                 supervisor.add("tail", tail.run)
                 supervisor.add("selector", selector.run)
                 for writer in writers:

@@ -13,14 +13,14 @@ from fastapi import FastAPI
 
 from headwater.app.bridges import bridging
 from headwater.app.events import Events
-from headwater.config import Config
 from headwater.app.large import blobs_of
+from headwater.config import Config
 from headwater.directory import Directory
 from headwater.metrics import Metrics
 from headwater.supervise import Supervisor
-from ingest.http.server import open_http
 from ingest.blobs import App, BlobDoor
 from ingest.control import Control
+from ingest.http.server import open_http
 from ingest.intake import LogIntake
 from ingest.mqtt.server import open_mqtt
 from ingest.quotas import Quotas
