@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import resource
 import shutil
+import socket
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -229,3 +231,37 @@ def test_a_listener_without_its_files_is_a_mistake_in_the_configuration() -> Non
         load(environment={}, http__tls={"listen": "nowhere"})
     with pytest.raises(ConfigError, match="client_ca"):
         load(environment={}, mqtt__tls={"listen": "x:1", "certificate": "c", "key": "k", "client": "required"})
+
+
+async def test_who_shakes_hands_and_then_says_nothing_is_closed_in_time(fleet: Fleet) -> None:
+    async with endpoint(tls=fleet.listener()) as here:
+        silent = [await secure(here, fleet.client()) for _ in range(20)]
+        for client in silent[:10]:
+            client.send_bytes(b"\x10\x10\0\4MQ")
+        await until(lambda: len(here.broker.connections) == 20)
+        here.after(11)
+        for client in silent:
+            await client.closed()
+        await until(lambda: not here.broker.connections)
+
+
+async def test_where_no_more_files_can_be_opened_the_rest_waits_and_is_served_later(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.tls._REST", 0.05)
+    async with endpoint(tls=fleet.listener()) as here:
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        context = fleet.client()
+        port = int(here.server.tls_address.rpartition(":")[2])
+        line = socket.create_connection(("127.0.0.1", port))
+        lowest = os.dup(line.fileno())
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+        try:
+            await asyncio.sleep(0.12)  # long enough for two attempts
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        line.setblocking(False)
+        opened = asyncio.open_connection(sock=line, ssl=context, server_hostname="localhost")
+        client = here.keep(Client(*await asyncio.wait_for(opened, TIMEOUT), 5))
+        assert (await client.connect()).code == 0
