@@ -265,7 +265,7 @@ class Endpoint:
         self.door = door
         self.metrics = metrics
         self.clock = clock
-        self._clients: list[Client] = []
+        self.clients: list[Client] = []
 
     @property
     def control(self) -> Control:
@@ -291,7 +291,7 @@ class Endpoint:
 
     def keep(self, client: Client) -> Client:
         """Close it at the end."""
-        self._clients.append(client)
+        self.clients.append(client)
         return client
 
     async def connected(self, client_id: str = "c1", version: int = 5, **more: Any) -> Client:
@@ -301,7 +301,7 @@ class Endpoint:
         return client
 
     async def close_clients(self) -> None:
-        for client in self._clients:
+        for client in self.clients:
             await client.close()
 
     def after(self, seconds: float) -> None:
