@@ -54,31 +54,50 @@ class Sum(NamedTuple):
 
 
 class Meter:
-    """What one connection, or one device over HTTP, sends."""
+    """What one connection, or one device over HTTP, sends: two buckets in one, since every read comes by here.
 
-    __slots__ = ("_all", "_messages", "_size", "address", "messages", "name", "size")
+    `until`: seconds of the clock, when nothing is owed any more.
+    """
+
+    __slots__ = (
+        "_all", "_at", "_depth", "_left", "_rate", "_size_depth", "_size_left", "_size_rate", "address", "messages",
+        "name", "size", "until",
+    )  # fmt: skip
 
     def __init__(self, name: str, address: str, quota: Quota | None, everyone: Bucket | None, now: float) -> None:
         self.name = name
         self.address = address
         self.messages = 0  # since the latest report
         self.size = 0
+        self.until = now
         self._all = everyone if quota is not None else None
-        rate, size = (quota.publishes, quota.size) if quota is not None else (0, 0)
-        self._messages = Bucket(rate, max(rate, 1), now) if rate else None
-        self._size = Bucket(size, size, now) if size else None
+        self._at = now
+        self._rate, self._size_rate = (quota.publishes, quota.size) if quota is not None else (0.0, 0)
+        self._depth = self._left = max(self._rate, 1.0)
+        self._size_depth = self._size_left = float(self._size_rate)
 
     def took(self, messages: int, size: int, now: float) -> float:
         """Count what has come; returns the seconds after which more may."""
         self.messages += messages
         self.size += size
+        passed = now - self._at
+        self._at = now
         wait = 0.0
-        if self._messages is not None:
-            wait = self._messages.take(messages, now)
-        if self._size is not None:
-            wait = max(wait, self._size.take(size, now))
+        rate = self._rate
+        if rate:
+            left = self._left + passed * rate
+            self._left = left = (left if left < self._depth else self._depth) - messages  # noqa: FURB136 - no call
+            if left < 0:
+                wait = -left / rate
+        rate = self._size_rate
+        if rate:
+            left = self._size_left + passed * rate
+            self._size_left = left = (left if left < self._size_depth else self._size_depth) - size  # noqa: FURB136
+            if left < 0 and -left / rate > wait:
+                wait = -left / rate
         if self._all is not None:
             wait = max(wait, self._all.take(messages, now))
+        self.until = now + wait
         return wait
 
 
@@ -162,10 +181,10 @@ class Quotas:
                 self._fold(self._senders.pop(next(iter(self._senders))))
             meter = self._senders[identity.name, address] = self._new(identity, address)
         now = self._clock()
-        wait = meter.took(0, 0, now)
-        if not wait:
+        if meter.until <= now:
             meter.took(messages, size, now)
-        return wait
+            return 0.0
+        return meter.until - now
 
     def rates(self) -> Rates:
         """Of the time since this was asked the last time."""

@@ -112,12 +112,17 @@ class TlsListener:
 
     def __init__(
         self, tls: Tls, section: str, protocol: Callable[[], asyncio.Protocol], room: Callable[[int], bool],
-        metrics: Metrics, transport: str,
+        metrics: Metrics, transport: str, blocked: Callable[[str], bool],
     ) -> None:  # fmt: skip
-        """Read the certificates; raises `ConfigError`. `room`: may one more come beside so many in handshake."""
+        """Read the certificates; raises `ConfigError`. `room`: may one more come beside so many in handshake.
+
+        `blocked`: nobody may come from this address: it gets no handshake.
+        """
         self.contexts = Contexts(tls, section)
         self._protocol = protocol
         self._room = room
+        self._blocked = blocked
+        self._refused = metrics.blocked.labels(transport)
         self._time = tls.handshake_time
         self._failed = metrics.tls_failed
         self._transport = transport
@@ -149,12 +154,16 @@ class TlsListener:
     def _accept(self, bound: socket) -> None:
         for _ in range(_PORTION):
             try:
-                arrived, _ = bound.accept()
+                arrived, address = bound.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:  # no more file descriptors, mostly: the rest waits in the kernel
                 self._rest(bound, error)
                 return
+            if self._blocked(str(address[0]).partition("%")[0]):
+                arrived.close()
+                self._refused.inc()
+                continue
             arrived.setblocking(False)  # noqa: FBT003 - positional only
             self._begin(arrived)
 

@@ -125,7 +125,9 @@ class _Routes:
 
     async def remove_device(self, who: Admin, name: Named, if_match: IfMatch = None) -> None:
         device = await self._changing.known(Device, name)
-        await self._changing.replace(Device(name, removed=True, version=device.version), if_match, who)
+        lost = (*device.revoked, *(one.fingerprint for one in device.certificates))[-_REVOKED:]
+        gone = Device(name, removed=True, version=device.version, revoked=lost)
+        await self._changing.replace(gone, if_match, who)
 
     async def rotate(
         self, who: Admin, name: Named, response: Response, if_match: IfMatch = None, overlap: Overlap = 0

@@ -55,6 +55,7 @@ def put(wanted: R, expected: int | None, actor: str, time: int) -> Steps[R]:
         return before
     if known is None:
         yield from _check_free(wanted)
+        wanted = _remembering(wanted, before)
     version = 1 if before is None else before.version + 1
     after = msgspec.structs.replace(wanted, version=version, changed=time)
     yield from store(after, time)
@@ -65,6 +66,15 @@ def put(wanted: R, expected: int | None, actor: str, time: int) -> Steps[R]:
     )
     yield from send(after)
     return after
+
+
+def _remembering(wanted: R, removed: R | None) -> R:
+    """A device that comes back does not get back the certificates that its name has lost."""
+    if isinstance(wanted, Device) and isinstance(removed, Device) and removed.revoked:
+        again = {one.fingerprint for one in wanted.certificates}
+        lost = tuple(one for one in removed.revoked if one not in again and one not in wanted.revoked)
+        return msgspec.structs.replace(wanted, revoked=(*lost, *wanted.revoked))
+    return wanted
 
 
 def put_all(wanted: Sequence[tuple[Record, int | None]], actor: str, time: int) -> Steps[list[Record]]:

@@ -164,26 +164,37 @@ def enable(client: Client, name: str, as_json: bool) -> None:
 @click.option("--model", help='The model it is checked by; "" for the one that the name\'s pattern says.')
 @click.option("--speaks-for", multiple=True, help="What it may send for, in place of what it had. Can be repeated.")
 @click.option("--speaks-for-nobody", is_flag=True, help="It sends for itself only.")
+@click.option("--group", multiple=True, help="A group it is in, in place of those it was in. Can be repeated.")
+@click.option("--no-group", is_flag=True, help="It is in no group.")
+@click.option("--asset", help='What it is a part of; "" for nothing.')
+@click.option("--attribute", multiple=True, metavar="NAME=TEXT", help="Add or change one; no text: forget it.")
 @as_json
 @asks
 def set_(
-    client: Client, name: str, model: str | None, speaks_for: tuple[str, ...], speaks_for_nobody: bool, as_json: bool
-) -> None:
-    """Change its model, or whom it speaks for.
+    client: Client, name: str, *, model: str | None, speaks_for: tuple[str, ...], speaks_for_nobody: bool,
+    group: tuple[str, ...], no_group: bool, asset: str | None, attribute: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
+    """Change its model, groups, asset or attributes, or whom it speaks for.
 
     \b
-    headwater devices set pump-7 --model pump
+    headwater devices set pump-7 --model pump --group line-3
     headwater devices set gw-1 --speaks-for "tag-*" --speaks-for door-3
+    headwater devices set pump-7 --attribute site=north --attribute old=
     """
     if speaks_for and speaks_for_nobody:
         raise click.UsageError("--speaks-for and --speaks-for-nobody contradict each other")
-    body: dict[str, Any] = {}
-    if model is not None:
-        body["model"] = model
+    if group and no_group:
+        raise click.UsageError("--group and --no-group contradict each other")
+    body: dict[str, Any] = {key: value for key, value in (("model", model), ("asset", asset)) if value is not None}
     if speaks_for or speaks_for_nobody:
         body["speaks_for"] = list(speaks_for)
+    if group or no_group:
+        body["groups"] = list(group)
+    if attribute:
+        kept = client.call("GET", _of(name)).body["attributes"] | _attributes(attribute)
+        body["attributes"] = {key: text for key, text in kept.items() if text}
     if not body:
-        raise click.UsageError("say what to change: --model, --speaks-for or --speaks-for-nobody")
+        raise click.UsageError("say what to change: --model, --group, --asset, --attribute or --speaks-for")
     _show(client.call("PATCH", _of(name), body=body).body, as_json)
 
 
@@ -242,6 +253,16 @@ def _show(device: dict[str, Any], as_json: bool) -> None:
     titles = ("name", "model", "speaks for", "state", "changed")
     for title, value in zip(titles, _row(device), strict=True):
         click.echo(f"{title:<12}{plain(value)}".rstrip())
+    more = {
+        "groups": " ".join(device["groups"]),
+        "speaks for groups": " ".join(device["speaks_for_groups"]),
+        "asset": device["asset"],
+        "attributes": " ".join(f"{key}={text}" for key, text in device["attributes"].items()),
+    }
+    more |= {f"certificate until {one['expires']}": one["fingerprint"] for one in device["certificates"]}
+    for title, value in more.items():
+        if value:
+            click.echo(f"{title:<12}{' ' if len(title) > 11 else ''}{plain(value)}")
 
 
 def _show_token(client: Client, device: dict[str, Any], as_json: bool) -> None:

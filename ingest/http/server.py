@@ -62,7 +62,9 @@ class HttpServer:
         self.tls_address = config.http.tls.listen
         self._tls: TlsListener | None = None
         if self.tls_address:
-            self._tls = TlsListener(config.http.tls, "http.tls", self._protocol, self._room, metrics, "http")
+            self._tls = TlsListener(
+                config.http.tls, "http.tls", self._protocol, self._room, metrics, "http", door.blocked
+            )
         self._config = uvicorn.Config(
             app, http=IngestProtocol, ws="none", log_config=None, access_log=False, server_header=False
         )

@@ -68,7 +68,7 @@ class MqttServer:
         self._tls: TlsListener | None = None
         if self.tls_address:
             self._tls = TlsListener(
-                config.mqtt.tls, "mqtt.tls", self._secure_protocol, self._broker.room, metrics, "mqtt"
+                config.mqtt.tls, "mqtt.tls", self._secure_protocol, self._broker.room, metrics, "mqtt", door.blocked
             )
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False

@@ -97,3 +97,13 @@ async def test_an_address_is_blocked_listed_and_let_in_again(running: Running):
     assert not directory.blocked("192.0.2.1")
     assert "own addresses" in await fails(headwater("addresses", "block", "127.0.0.1"))
     assert "--for" in await fails(headwater("addresses", "block", "192.0.2.1", "--for", "soon"), 2)
+
+
+async def test_groups_asset_and_attributes_of_a_device_are_changed_and_shown(running: Running):
+    headwater, _ = running
+    await works(headwater("devices", "add", "a", "--group", "g", "--attribute", "site=north", "--attribute", "old=x"))
+    changed = ("--group", "h", "--group", "i", "--asset", "press 2", "--attribute", "old=", "--attribute", "floor=1")
+    shown = await works(headwater("devices", "set", "a", *changed))
+    assert "groups      h i\nasset       press 2\nattributes  floor=1 site=north\n" in shown
+    assert "groups" not in await works(headwater("devices", "set", "a", "--no-group"))
+    assert "contradict" in await fails(headwater("devices", "set", "a", "--group", "g", "--no-group"), 2)

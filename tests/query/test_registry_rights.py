@@ -75,3 +75,18 @@ async def test_what_is_no_certificate_is_told(client: httpx.AsyncClient) -> None
     await added(client)
     answer = await client.post("/devices/pump-7/certificates", json={"certificate": "nonsense"})
     assert problem(answer) == (400, "bad_value")
+
+
+async def test_a_device_that_is_removed_and_added_again_has_lost_its_certificates_for_good(
+    client: httpx.AsyncClient, parts: Parts
+) -> None:
+    await added(client)
+    old, kept = (Authority.new("CA").device("pump-7") for _ in range(2))
+    for issued in (old, kept):
+        await client.post("/devices/pump-7/certificates", json={"certificate": issued.certificate.decode()})
+    await client.delete("/devices/pump-7")
+    await added(client)
+    for by in ("registry", "cn"):
+        with pytest.raises(Refused):
+            parts[2].identify_certificate(Certificate(old.held.fingerprint, "pump-7"), by)
+    assert parts[2].identify_certificate(Certificate("0" * 64, "pump-7"), "cn").device == "pump-7"
