@@ -265,3 +265,15 @@ async def test_where_no_more_files_can_be_opened_the_rest_waits_and_is_served_la
         opened = asyncio.open_connection(sock=line, ssl=context, server_hostname="localhost")
         client = here.keep(Client(*await asyncio.wait_for(opened, TIMEOUT), 5))
         assert (await client.connect()).code == 0
+
+
+async def test_a_blocked_address_gets_no_handshake(fleet: Fleet) -> None:
+    async with endpoint(tls=fleet.listener()) as here:
+        here.door.shut_out.add("127.0.0.1")
+        port = int(here.server.tls_address.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await asyncio.wait_for(reader.read(), TIMEOUT) == b""
+        writer.close()
+        assert here.metrics.sample("blocked_total", transport="mqtt") == 1
+        here.door.shut_out.clear()
+        assert (await (await secure(here, fleet.client())).connect()).code == 0
