@@ -45,7 +45,7 @@ class Metrics:
         self.mqtt_delivered = counter("mqtt_delivered", "Messages sent to MQTT subscribers.")
         self.mqtt_sessions = gauge("mqtt_sessions", "Sessions that outlive their connection, of all gateways.")
         self.mqtt_retained = gauge("mqtt_retained", "Retained messages in the memory of this gateway.")
-        self.mqtt_appended = counter("mqtt_appended", "Entries that the MQTT endpoint has appended beside messages: retained, sessions, routed.", "topic")
+        self.mqtt_appended = counter("mqtt_appended", "Entries appended beside messages, by the MQTT endpoint and for commands: retained, sessions, routed, commands, shadows.", "topic")
         self.mqtt_append_failed = counter("mqtt_append_failed", "Such entries that the log did not take in time.", "topic")
         self.mqtt_undelivered = counter("mqtt_undelivered", "Messages not sent to an MQTT subscriber: it was too slow, they expired, were too large for it, or more than may wait for its session.", "reason")
         self.selector_taken = counter("selector_taken", "Messages the selector has looked at.")
