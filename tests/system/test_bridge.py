@@ -44,7 +44,8 @@ def known(program: Program) -> Counter[str]:
             try:
                 answer = program.get(path)
             except urllib.error.HTTPError as error:
-                assert error.code == 404, error  # nobody has heard of it yet
+                if error.code != 404:  # that: nobody has heard of it yet
+                    raise
                 break
             found.update(item["id"] for item in answer["items"])
             cursor = answer.get("next")
@@ -73,7 +74,7 @@ def test_killed_under_load_it_has_acknowledged_nothing_that_it_did_not_log(tmp_p
         program = bridged(tmp_path, "one", port=broker.port, version=version)
         try:
             connected(program)
-            messages = made(1000)
+            messages = made(400)
             sender = MqttSender(messages, broker.port, "plant")
             sender.start()
             for part in (0.2, 0.5):
@@ -95,7 +96,7 @@ def test_a_broker_that_is_killed_is_found_again_and_what_it_sends_twice_counts_o
         program = bridged(tmp_path, "one", port=broker.port)
         try:
             connected(program)
-            messages = made(500)
+            messages = made(250)
             sender = MqttSender(messages, broker.port, "plant")
             sender.start()
             while len(sender.acknowledged) < 400:
