@@ -29,8 +29,8 @@ _CHECK_EVERY = 5.0
 _TICK = 1.0
 _SWEEP = 30
 """Ticks between two looks at what is to be forgotten."""
-_SWEPT = 10_000
-"""Entries forgotten in one go."""
+_SWEPT = 2_000
+"""Entries of a topic that are forgotten in one go."""
 _NEW = b"/" + bytes(str(Ordered.__struct_config__.tag), "ascii")
 """How the keys of entries end that make a command."""
 
@@ -174,27 +174,30 @@ class Control:
                 watcher(change)
 
     async def _tick(self, *, sweeping: bool) -> None:
-        ticks = 0
+        ticks, more = 0, False
         while True:
             await asyncio.sleep(_TICK)
             for journal in (self._commands, self._shadows):
                 journal.tick(self._clock())
             ticks += 1
-            if sweeping and ticks % _SWEEP == 0:
-                self.sweep()
+            if sweeping and (more or ticks % _SWEEP == 0):
+                more = self.sweep()
 
-    def sweep(self) -> None:
-        """Forget what is over, and what does not count."""
-        if self.pressure.count:
-            return
-        now = self.wall()
+    def sweep(self) -> bool:
+        """Forget what is over, and what does not count; True if that is not all of it."""
+        if self.pressure.count >= self.pressure.most // 2:  # devices come first
+            return True
+        now, more = self.wall(), False
         forgettable = (
             (self._commands, self.commands.forgettable(now, self._keep)),
             (self._shadows, self.shadows.table.forgettable(now, self._keep)),
         )
         for journal, keys in forgettable:
-            for key in islice(keys, _SWEPT):
+            some = list(islice(keys, _SWEPT))
+            for key in some:
                 journal.add(key, None, Receipt(self))
+            more = more or len(some) == _SWEPT
+        return more
 
 
 @asynccontextmanager

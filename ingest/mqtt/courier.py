@@ -37,7 +37,7 @@ _TOPIC = re.compile(
 )
 _JSON = Properties(payload_format_indicator=1, content_type="application/json")
 _GIVEN = 256
-"""Commands noted as given to a connection, before those that are over are taken out."""
+"""Commands noted as given to a connection, before those that are over are taken out: then, and at each doubling."""
 
 
 class _Told:
@@ -131,7 +131,8 @@ class Courier:
                 yield Delivery(message, found.flags, found.identifiers)
 
     def _note_given(self, session: Session, command: Command) -> None:
-        if len(session.given) >= _GIVEN:
+        count = len(session.given)
+        if count >= _GIVEN and not count & (count - 1):
             now = self._control.wall()
             known = {one.topic for name in map(_device_of, session.given) for one in self._open(name, now)}
             session.given &= known

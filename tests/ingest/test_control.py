@@ -157,6 +157,20 @@ async def test_what_is_over_is_forgotten_everywhere_and_leaves_nothing() -> None
         assert gone == {kept[0]}
 
 
+async def test_it_is_forgotten_though_there_is_always_something_to_write() -> None:
+    async with two() as (first, _, log, clock):
+        for number in range(3):
+            await change(first, reported={"a": number})
+        log.gate.clear()
+        first.order("d", "c", make("reboot", None, 60, "me", clock.wall()), Receipt(first))
+        assert first.pressure.count == 1
+        assert first.sweep() is False
+        log.gate.set()
+        async with asyncio.timeout(LIMIT):
+            while len(list(first.shadows.table.forgettable(clock.wall(), 10**9))):
+                await asyncio.sleep(0.001)
+
+
 async def test_changes_of_a_shadow_from_two_processes_are_all_in_it() -> None:
     async with two() as (first, second, _, _):
         made = await asyncio.gather(
