@@ -8,10 +8,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
+from headwater import times
 from headwater.config import Query as QueryConfig
 from headwater.errors import HeadwaterError
 from headwater.log import MESSAGES
 from headwater.metrics import Metrics
+from headwater.registry import Identity
 from ingest.contract import Door
 from query.answering import Reader, TimedRoute, reply
 from query.auth import identity_of, may_scrape
@@ -49,18 +51,22 @@ class Streams:
         for ended in self._open:
             ended.set()
 
-    async def open(self, who: str, wanted: Wanted, last_event: str) -> EventStream:
-        """One more; raises `Unanswerable` if there are too many. It ends when a right of `who` changes."""
+    async def open(self, who: Identity, wanted: Wanted, last_event: str) -> EventStream:
+        """One more; raises `Unanswerable` if there are too many. It ends when a right of `who` changes or runs out."""
         if self.count >= self._most:
             raise Unanswerable(503, "too_many_streams", f"{self._most} streams are open: close one, or come later")
         seen = read_id(last_event)
         ended = asyncio.Event()
-        unwatch = self._door.watch(lambda name: ended.set() if name == who else None)
+        unwatch = self._door.watch(lambda name: ended.set() if name == who.name else None)
+        left = max(0.0, (who.until - times.now()) / 1e6)
+        timer = asyncio.get_running_loop().call_later(left, ended.set) if who.until else None
         self._open.add(ended)
 
         def closed() -> None:
             self._open.discard(ended)
             unwatch()
+            if timer is not None:
+                timer.cancel()
 
         try:
             caught_up = await self._tail.reach(MESSAGES, _CATCH_UP)
@@ -144,7 +150,7 @@ class _Live:
         """Events: `message` (a history item; its id is `partition:offset`, and where other partitions stand),
         `dropped` (how many this client missed because it was too slow or away too long), `skipped` (see `rate`).
         """  # noqa: D205 - one sentence, for the schema
-        return await self._streams.open(who.name, Wanted(frozenset(devices), kind, rate), last_event_id)
+        return await self._streams.open(who, Wanted(frozenset(devices), kind, rate), last_event_id)
 
     async def flow(self, _: Reader) -> Response:
         return reply(await self._flow.answer())

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from headwater import times
 from headwater.config import Config
 from query import stream as stream_module
 from query.listener import Listener
@@ -198,6 +199,17 @@ async def test_the_number_of_streams_is_bounded(tmp_path: Any) -> None:
             await asyncio.sleep(0.01)
         async with listening(url):
             assert api.app.state.streams.count == 1
+
+
+async def test_a_stream_ends_when_its_owners_token_runs_out(api: Api, url: str) -> None:
+    api.door.until = times.now() + 1_000_000
+    async with listening(url, headers={"Authorization": "Bearer short"}) as events:
+        await api.say(message(1))
+        assert (await events.next()).name == "message"
+        with pytest.raises(EOFError):
+            await events.next()
+    assert times.now() >= api.door.until
+    assert api.door.watchers == []
 
 
 async def test_a_stream_ends_when_its_owners_rights_change(api: Api, url: str) -> None:
