@@ -15,7 +15,7 @@ from ingest.mqtt import encoding, subscribing
 from ingest.mqtt.broker import Broker
 from ingest.mqtt.identifying import Certified, identify
 from ingest.mqtt.inbound import Inbound
-from ingest.mqtt.joining import check_pace, check_room, for_the_last_time, outbox_of, session_of
+from ingest.mqtt.joining import check_pace, check_room, outbox_of, session_of
 from ingest.mqtt.lasting import KeptSession
 from ingest.mqtt.ownership import Joined
 from ingest.mqtt.packets import (
@@ -239,7 +239,6 @@ class Connection(asyncio.Protocol):
             identity = identify(packet, self._stream, broker, self._certified)
             check_room(agreed, key := key_of(identity.name, agreed.client_id), broker)
             check_pace(identity, key, stream.host, broker)
-            agreed = for_the_last_time(agreed, packet, key, broker)
         except MalformedPacket as error:
             self._refuse(error, packet.properties.maximum_packet_size)
             return
@@ -377,8 +376,6 @@ class Connection(asyncio.Protocol):
         if client is None or not self._broker.sessions.remove(client.session):
             return
         if isinstance(client.session, KeptSession):
-            if client.terms.last_time:
-                client.session.expiry = 0
             client.will = self._broker.plane.owner.leave(client.session, client.will if will else None)
         subscribing.unsubscribe_all(client.session, self._broker)
         client.session.outbox.end()

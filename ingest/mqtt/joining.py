@@ -5,15 +5,12 @@ In: what was agreed, and what the log says. Out: sessions with their outboxes, s
 
 from functools import partial
 
-import msgspec
-
 from headwater.registry import Identity
 from ingest.mqtt.broker import Broker
 from ingest.mqtt.lasting import KeptSession
 from ingest.mqtt.lasting_outbox import Keeping, LastingOutbox
 from ingest.mqtt.outbox import Outbox
 from ingest.mqtt.ownership import Joined
-from ingest.mqtt.packets import Connect
 from ingest.mqtt.reasons import MalformedPacket, ReasonCode
 from ingest.mqtt.sessions import Line
 from ingest.mqtt.stream import Stream
@@ -36,13 +33,6 @@ def check_pace(identity: Identity, key: str, address: str, broker: Broker) -> No
     if not broker.quotas.may_connect(identity, key, address):
         broker.metrics.throttled_connects.inc()
         raise MalformedPacket(ReasonCode.CONNECTION_RATE_EXCEEDED, "this client identifier connects too often")
-
-
-def for_the_last_time(agreed: Terms, connect: Connect, key: str, broker: Broker) -> Terms:
-    """Who goes on with a session that is to end with this connection has it as a lasting one until then."""
-    if agreed.expiry or connect.clean or key not in broker.plane.table.sessions:
-        return agreed
-    return msgspec.structs.replace(agreed, expiry=1, last_time=True)
 
 
 def outbox_of(agreed: Terms, stream: Stream, broker: Broker) -> Outbox:

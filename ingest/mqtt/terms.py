@@ -33,7 +33,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     `keep_alive`: seconds, always above 0. `window`: QoS 1 and 2 messages it takes before it acknowledges.
     `packet_limit`: the largest packet it takes. `explain`: it wants reasons in words on every packet. `expiry`: seconds
     that its session outlives the connection; `asked_expiry`: those that it asked for. `aliases`: topic aliases that it
-    takes. `last_time`: it goes on with a session that ends with this connection.
+    takes.
     """
 
     version: int
@@ -45,7 +45,6 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     expiry: int
     asked_expiry: int
     aliases: int = 0
-    last_time: bool = False
 
 
 class Limits(NamedTuple):
@@ -117,9 +116,7 @@ def accepted(terms: Terms, connect: Connect, limits: Limits, identity: Identity,
     return Connack(
         session_present=present,
         properties=Properties(
-            session_expiry_interval=terms.expiry
-            if terms.expiry != terms.asked_expiry and not terms.last_time
-            else None,
+            session_expiry_interval=terms.expiry if terms.expiry != terms.asked_expiry else None,
             assigned_client_identifier=None if connect.client_id else terms.client_id,
             server_keep_alive=terms.keep_alive if terms.keep_alive != connect.keep_alive else None,
             receive_maximum=limits.in_flight,

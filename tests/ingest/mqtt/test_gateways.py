@@ -198,7 +198,8 @@ async def test_wills_of_a_gateway_that_is_gone_are_sent_by_another() -> None:
         await watcher.nothing()
         second.after(6)
         assert sorted(await hear(watcher, 2)) == [b"clean", b"lasting"]
-        await until(lambda: len(second.broker.plane.table.sessions) == 3)
+        await until(lambda: set(second.broker.plane.table.held) == {second.broker.plane.gateway})
+        await until(lambda: not second.broker.plane.pressure.count)
         second.after(61)
         assert await hear(watcher, 1) == [b"later"]
 
