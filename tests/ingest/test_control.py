@@ -167,7 +167,7 @@ async def test_it_is_forgotten_though_there_is_always_something_to_write() -> No
         assert first.sweep() is False
         log.gate.set()
         async with asyncio.timeout(LIMIT):
-            while len(list(first.shadows.table.forgettable(clock.wall(), 10**9))):
+            while list(first.shadows.table.forgettable(clock.wall(), 10**9)):
                 await asyncio.sleep(0.001)
 
 
