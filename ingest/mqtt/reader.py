@@ -131,7 +131,7 @@ class Reader:
                 if start < end and 0 < data[start] < 0x80:  # two bytes: what most messages have
                     size = size & 0x7F | data[start] << 7
                     start += 1
-                elif end - at < 5 and data[end - 1] >= 0x80:
+                elif end - at < 5 and min(data[start:end], default=0x80) >= 0x80:  # it goes on
                     self._need = end - at + 1
                     break
                 else:

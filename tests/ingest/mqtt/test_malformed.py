@@ -92,6 +92,12 @@ def test_a_packet_of_which_only_a_part_has_come_is_waited_for(packet: Packet) ->
         assert read(data[:size], first=first) == ([], None)
 
 
+def test_a_length_with_more_bytes_than_it_needs_is_refused_at_once_whatever_follows() -> None:
+    for size in (b"\xc0\0", b"\x80\0", b"\x80\x80\0", b"\xff\xff\xff\0"):
+        for behind in (b"", b"\0", b"\xc0", b"\xc0\x80"):
+            assert read(b"\x50" + size + behind, first=False) == ([], ReasonCode.MALFORMED_PACKET)
+
+
 @pytest.mark.parametrize("packet", SAMPLES, ids=lambda packet: type(packet).__name__)
 def test_a_packet_that_goes_on_behind_its_end_is_refused(packet: Packet) -> None:
     data, first = encode(packet, 5), isinstance(packet, Connect)
