@@ -62,7 +62,9 @@ class Retention:
     async def lags(self) -> Sequence[GroupLag]:
         """All partitions that groups are behind on, those nearest to losing entries first."""
         found: list[GroupLag] = []
-        for group, positions in self._state.commits.items():
+        # Groups commit while this reads: what they had when it began is what is looked at.
+        commits = {group: dict(positions) for group, positions in self._state.commits.items()}
+        for group, positions in commits.items():
             for at, start in positions.items():
                 partition = self._state.at[at]
                 if start < partition.next:
