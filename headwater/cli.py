@@ -15,6 +15,7 @@ _COMMANDS = {
     "up": "headwater.commands.up:up",
     "check": "headwater.commands.check:check",
     "send": "headwater.commands.send:send",
+    "agent": "headwater.commands.agent:agent",
     "replay": "headwater.commands.replay:replay",
     "tail": "headwater.commands.tail:tail",
     "devices": "headwater.commands.devices:devices",

@@ -50,6 +50,10 @@ class Mosquitto:
             else:
                 return
 
+    def said(self) -> str:
+        """Its log: who has connected."""
+        return self._said.read_text()
+
     def kill(self) -> None:
         """SIGKILL."""
         if self._process is not None:
