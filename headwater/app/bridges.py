@@ -9,12 +9,14 @@ from headwater.supervise import Supervisor
 from ingest.contract import Intake
 
 
-def bridging(config: Config, intake: Intake, metrics: Metrics) -> Supervisor:
-    """Start them; stop what is returned."""
+def bridging(config: Config, intake: Intake, metrics: Metrics, endpoint: str) -> Supervisor:
+    """Start them; stop what is returned. `endpoint`: HOST:PORT of our own MQTT."""
     running = Supervisor()
     if config.bridges:
         from ingest.bridge.bridge import Bridge  # noqa: PLC0415 - see above
 
-        for bridge in [Bridge(name, settings, intake, metrics) for name, settings in config.bridges.items()]:
+        for bridge in [Bridge(name, settings, intake, metrics, endpoint) for name, settings in config.bridges.items()]:
             running.add(bridge.name, bridge.run)
+            if bridge.hands_back:
+                running.add(f"{bridge.name} back", bridge.run_back)
     return running

@@ -61,7 +61,7 @@ async def front_door(
         speaker = endpoint.over_websocket if endpoint is not None and config.mqtt.websocket else None
         http = await stack.enter_async_context(open_http(config, asgi, intake, directory, metrics, speaker, quotas))
         await stack.enter_async_context(reporting(quotas, intake, http.address))
-        bridges = bridging(config, intake, metrics) if mqtt else Supervisor()
+        bridges = bridging(config, intake, metrics, endpoint.address) if endpoint is not None else Supervisor()
         stack.push_async_callback(bridges.stop, BRIDGE_SECONDS)
         if endpoint is None:
             yield Addresses(http.address, "", http.tls_address)

@@ -26,6 +26,8 @@ from ingest.topics import compile_pattern, source_for, unknown_source
 log = structlog.get_logger()
 
 TRANSPORT = "bridge"
+_SHARE = "bridge-"
+_COMMANDS = "/commands"
 
 
 class _Owner:
@@ -48,21 +50,28 @@ class _Owner:
 
 
 class Bridge:
-    """One broker. Raises `ConfigError` for patterns or files that cannot be used."""
+    """One broker. Raises `ConfigError` for patterns or files that cannot be used.
 
-    def __init__(self, name: str, settings: Settings, intake: Intake, metrics: Metrics) -> None:
+    `endpoint`: HOST:PORT of our own MQTT, for what goes back.
+    """
+
+    def __init__(self, name: str, settings: Settings, intake: Intake, metrics: Metrics, endpoint: str) -> None:
         self.name = f"bridge {name}"
+        self.hands_back = bool(settings.back)
         self._name = name
         self._settings = settings
         self._intake = intake
         self._open = metrics.connections.labels(TRANSPORT)
         self._identity = Identity(name=f"bridge {name}", speaks_for=settings.devices)
         self._five = settings.version != "3.1.1"
+        self._link: Link | None = None
         self._broker = _broker(name, settings)
+        self._ours = _ours(name, settings, endpoint)
         try:
             self._topics = [(compile_pattern(theirs), ours) for theirs, ours in settings.topics.items()]
+            self._back = [compile_pattern(name) for name in settings.back]
         except ValueError as error:
-            raise ConfigError(f"bridges.{name}.topics: {error}") from None
+            raise ConfigError(f"bridges.{name}: {error}") from None
         self._source = lru_cache(maxsize=8192)(self._find_source)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -90,12 +99,14 @@ class Bridge:
         """One connection, until it is lost or we are told to stop."""
         async with linked(self._broker, self._filters(), self._take, five=self._five) as link:
             self._open.inc()
+            self._link = link
             log.info("a bridge reads", bridge=self._name, mqtt="5" if self._five else "3.1.1")
             waiting = [asyncio.ensure_future(link.lost.wait()), asyncio.ensure_future(stop.wait())]
             try:
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 self._open.dec()
+                self._link = None
                 for task in waiting:
                     task.cancel()
                 await asyncio.wait(waiting)
@@ -106,8 +117,39 @@ class Bridge:
             return [f"$share/{settings.share}/{name}" for name in settings.filters]
         return list(settings.filters)
 
+    async def run_back(self, stop: asyncio.Event) -> None:
+        """Hand messages of our own endpoint on, until told to stop; acknowledged to it when the broker has them.
+
+        One of the gateways does it for each message: they share the subscription. Commands go to whoever stands for
+        their device, so they are not shared: each gateway hands them on, and their topic names them.
+        """
+        filters = [name if _COMMANDS in name else f"$share/{_SHARE}{self._name}/{name}" for name in self._settings.back]
+        while not stop.is_set():
+            try:
+                async with linked(self._ours, filters, self._hand_on, five=True) as link:
+                    log.info("a bridge hands back", bridge=self._name)
+                    ended = [asyncio.ensure_future(event.wait()) for event in (link.lost, stop)]
+                    await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+                    for task in ended:
+                        task.cancel()
+            except Unavailable as error:
+                log.warning("a bridge can't hear what it is to hand on", bridge=self._name, error=str(error))
+            with suppress(TimeoutError):
+                pause = self._settings.retry_first * random.uniform(0.5, 1.0)  # noqa: S311
+                await asyncio.wait_for(stop.wait(), pause)
+
+    async def _hand_on(self, ours: Link, topic: str, payload: bytes, _: int) -> None:
+        """Returned = our endpoint may forget it."""
+        if self._link is not None:
+            with suppress(Unavailable):
+                await self._link.publish(topic, payload)
+                return
+        ours.drop()  # and it is sent again
+
     async def _take(self, link: Link, topic: str, payload: bytes, qos: int) -> None:
         """Returned = the broker may forget it."""
+        if any(pattern.fullmatch(topic) for pattern in self._back):
+            return  # it came from us
         owner = _Owner()
         self._intake.accept(self._identity, self._source(topic), [payload], owner.receipt)
         if not await owner.wait() and qos:
@@ -136,6 +178,27 @@ def _broker(name: str, settings: Settings) -> Broker:
         user=settings.user,
         password=password,
         tls=context,
+        session=int(settings.session),
+        in_flight=settings.in_flight,
+        time=settings.time,
+    )
+
+
+def _ours(name: str, settings: Settings, endpoint: str) -> Broker:
+    """Our own endpoint, as whoever may hear what goes back."""
+    host, _, port = endpoint.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))  # noqa: S104 - not to be listened on
+    try:
+        token = Path(settings.back_token_file).read_text("utf-8").strip() if settings.back_token_file else ""
+    except OSError as error:
+        raise ConfigError(f"bridges.{name}.back_token_file: {error}") from None
+    return Broker(
+        host=host,
+        port=int(port),
+        client_id=f"bridge-{name}-{socket.gethostname()}",
+        user=settings.back_user,
+        password=token,
+        tls=None,
         session=int(settings.session),
         in_flight=settings.in_flight,
         time=settings.time,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import gmqtt
 from gmqtt.mqtt.constants import MQTTv50, MQTTv311
+from gmqtt.storage import PersistentStorage
 
 from headwater.errors import Unavailable
 
@@ -44,6 +45,26 @@ class Broker(NamedTuple):
     time: float
 
 
+class _Unacknowledged(PersistentStorage):
+    """What was published and is not acknowledged. `latest`: the packet id of the latest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latest = 0
+        self.waiting: dict[int, asyncio.Future[None]] = {}
+
+    def push_message(self, mid: int, raw_package: bytes) -> None:
+        """It was sent."""
+        super().push_message(mid, raw_package)
+        self.latest = mid
+
+    def remove_message_by_mid(self, mid: int) -> None:
+        """Its PUBACK is here."""
+        super().remove_message_by_mid(mid)
+        if (future := self.waiting.pop(mid, None)) is not None and not future.done():
+            future.set_result(None)
+
+
 class _Client(gmqtt.Client):
     async def reconnect(self, delay: bool = False) -> None:  # noqa: FBT001, FBT002 - gmqtt's signature
         """Never by itself: the bridge makes a new link."""
@@ -59,9 +80,11 @@ class Link:
         self._five = five
         self._granted: asyncio.Future[Sequence[int]] = asyncio.get_running_loop().create_future()
         properties = {"session_expiry_interval": broker.session, "receive_maximum": broker.in_flight} if five else {}
+        self._sent = _Unacknowledged()
         self._client: Any = _Client(
-            broker.client_id, clean_session=False, optimistic_acknowledgement=False, logger=_quiet, **properties
-        )
+            broker.client_id, clean_session=False, optimistic_acknowledgement=False, logger=_quiet,
+            persistent_storage=self._sent, **properties,
+        )  # fmt: skip
         if broker.user:
             self._client.set_auth_credentials(broker.user, broker.password)
         self._client.on_message = self._on_message
@@ -105,6 +128,18 @@ class Link:
         refused = [name for name, code in zip(filters, granted, strict=False) if code >= _NOT_GRANTED]
         if refused:
             raise Unavailable(f"{self._broker.host}:{self._broker.port} refuses subscriptions to {', '.join(refused)}")
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """At QoS 1; returned = the broker has acknowledged it. Raises `Unavailable`."""
+        if self.lost.is_set():
+            raise Unavailable(f"{self._broker.host}:{self._broker.port} is gone")
+        self._client.publish(topic, payload, qos=1)
+        future = asyncio.get_running_loop().create_future()
+        self._sent.waiting[self._sent.latest] = future
+        try:
+            await asyncio.wait_for(future, self._broker.time)
+        except TimeoutError:
+            raise Unavailable(f"{self._broker.host}:{self._broker.port} does not acknowledge") from None
 
     def drop(self) -> None:
         """End the connection without a word: what is not acknowledged comes again, on the next one."""

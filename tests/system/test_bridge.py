@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 import urllib.error
+import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def bridged(folder: Path, name: str, **settings: Any) -> Program:
     home = folder / name
     home.mkdir()
     bridge = {"client_id": f"headwater-{name}", "retry_first": "100ms", "retry_most": "300ms", **settings}
-    (home / "config.yaml").write_text(json.dumps({"bridges": {"plant": bridge}}))
+    (home / "config.yaml").write_text(json.dumps({"mqtt": {"broker": True}, "bridges": {"plant": bridge}}))
     program = Program(home / "data")
     program.start()
     return program
@@ -61,9 +62,9 @@ def all_there(program: Program, ids: set[str], seconds: float = 20) -> Counter[s
     return found
 
 
-def connected(program: Program, seconds: float = 20) -> None:
+def connected(program: Program, seconds: float = 20, said: bytes = b"a bridge reads", reads: int = 1) -> None:
     deadline = time.monotonic() + seconds
-    while b'"a bridge reads"' not in program.output.read_bytes().rpartition(b" ready: ")[2]:
+    while program.output.read_bytes().rpartition(b" ready: ")[2].count(said) < reads:
         assert time.monotonic() < deadline, program.output.read_text()[-2000:]
         time.sleep(0.02)
 
@@ -161,6 +162,57 @@ def test_topics_are_mapped_and_what_is_not_valid_holds_nothing_up(tmp_path: Path
             assert reasons == {"bad_json": 20, "no_decoder": 20, "not_authorized": 20}
         finally:
             program.kill()
+
+
+def test_what_is_told_to_devices_behind_the_broker_reaches_them_also_if_it_was_away(tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "broker", "autosave_on_changes true\nautosave_interval 1") as broker:
+        program = bridged(
+            tmp_path, "one", port=broker.port, filters=["devices/#"], back=["valves/#", "devices/+/commands/#"]
+        )
+        try:
+            connected(program)
+            connected(program, said=b"a bridge hands back")
+            topic = "valves/pump-1/open"
+            first = [f"first-{n}".encode() for n in range(50)]
+            second = [f"second-{n}".encode() for n in range(50)]
+            command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(broker.port), "-q", "1", "-c", "-i", "pump-1"]
+            subprocess.run([*command, "-t", topic, "-E"], timeout=20, check=True)  # its session is there
+            publish(program.mqtt, topic, *first)
+            assert hear(command, topic, first) == set(first)
+            broker.kill()
+            publish(program.mqtt, topic, *second)
+            broker.start()
+            assert hear(command, topic, second) >= set(second)
+            connected(program, reads=2)
+            subprocess.run([*command, "-t", "devices/pump-1/commands/+", "-E"], timeout=20, check=True)
+            ordered = {"name": "open", "arguments": {"share": 0.5}}
+            order = urllib.request.Request(
+                f"{program.url}/api/v1/devices/pump-1/commands",
+                json.dumps(ordered).encode(),
+                {"Content-Type": "application/json"},
+            )
+            urllib.request.urlopen(order, timeout=20).close()
+            told = subprocess.run(
+                [*command, "-t", "devices/pump-1/commands/+", "-C", "1", "-W", "15"],
+                capture_output=True, timeout=20, check=True,
+            )  # fmt: skip
+            assert json.loads(told.stdout)["name"] == "open"
+            assert program.get("/api/v1/rejected")["items"] == []  # what it handed back does not come in again
+        finally:
+            program.kill()
+
+
+def hear(command: list[str], topic: str, wanted: list[bytes]) -> set[bytes]:
+    """What mosquitto_sub hears until it has all of that."""
+    heard: set[bytes] = set()
+    deadline = time.monotonic() + 30
+    while not heard >= set(wanted) and time.monotonic() < deadline:
+        left = str(len(set(wanted) - heard))
+        done = subprocess.run(
+            [*command, "-t", topic, "-C", left, "-W", "5"], capture_output=True, timeout=20, check=False
+        )
+        heard.update(done.stdout.split())
+    return heard
 
 
 def publish(port: int, topic: str, *payloads: bytes) -> None:
