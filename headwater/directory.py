@@ -26,6 +26,7 @@ from headwater.registry import (
     Device,
     Identity,
     Record,
+    Role,
     RulesChange,
     decode_change,
 )
@@ -205,7 +206,7 @@ class Directory:
             raise Refused("bad_credentials", "the token has expired")
         if key is None or name not in {"", said.key}:
             raise Refused("bad_credentials", "the API key behind this token is gone, or is another one")
-        roles = tuple(role for role in said.roles if key.identity.may(role))
+        roles: tuple[Role, ...] = tuple(role for role in said.roles if key.identity.may(role))
         sends, reads = key.identity.may("ingest"), key.identity.may("read")
         return Identity(
             name=said.key,

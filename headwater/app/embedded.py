@@ -9,6 +9,7 @@ In: a checked configuration. Out: a running program until `stop` is set. Stoppin
 5. stores close, then the log, and last the service log.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -53,6 +54,7 @@ from storage.contract import Store
 from storage.lake_maintenance import Maintainer
 from storage.lake_refill import refill
 from storage.outbox import drain_outbox, run_outbox, settle
+from storage.sqlite_file import make_folder
 from storage.sqlite_log import open_log
 
 log = structlog.get_logger()
@@ -67,6 +69,7 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
     `lines`: what this process says, for the service log.
     """
     metrics = Metrics()
+    await asyncio.to_thread(make_folder, config.data)  # says best why that cannot be
     async with (
         keeping_logs(open_log_files(config), config.logging, lines, metrics, "up") as logs,
         open_log(config.data / "log.sqlite", topics(config.log), session=config.log.session) as events,

@@ -124,7 +124,7 @@ async def test_a_server_that_hangs_is_unavailable_in_bounded_time(
     written = records([message(n) for n in range(20)])
     await lake.write(written[:10])
     async with proxied(minio_server.port) as proxy:
-        near = at_port(config, proxy.port, 1)
+        near = at_port(config, proxy.port, 3)
         async with open_s3_lake(near, "log-1", CONFIG, cache=tmp_path / "other") as other:
             await proxy.hang()
             before = time.monotonic()
@@ -134,7 +134,7 @@ async def test_a_server_that_hangs_is_unavailable_in_bounded_time(
             with pytest.raises(Unavailable):
                 async with open_s3_lake(near, "log-1", CONFIG, cache=tmp_path / "third"):
                     pass
-            assert time.monotonic() - before < 15
+            assert time.monotonic() - before < 30
             await proxy.serve()
             await other.write(written)
             assert await seen(other) == expected(written)

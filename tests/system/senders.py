@@ -64,6 +64,10 @@ class Sender(threading.Thread):
         self.acknowledged.add((message["device"], message["id"]))
 
 
+_UNAVAILABLE = 0x88
+"""CONNACK: the log cannot be asked who else has the session."""
+
+
 class _Again(Exception):
     """The other end asks to send again."""
 
@@ -139,6 +143,9 @@ class MqttSender(Sender):
                 while len(buffer) >= 2 and len(buffer) >= 2 + buffer[1]:
                     packet, buffer = buffer[: 2 + buffer[1]], buffer[2 + buffer[1] :]
                     if packet[0] == 0x20:
+                        if packet[3] == _UNAVAILABLE:
+                            self.refused[packet[3]] += 1
+                            raise _Again
                         assert packet[3] == 0, packet
                         connected = True
                     elif packet[0] == 0x40:

@@ -53,7 +53,13 @@ class Gateway:
 
     def order(self, device: str, ident: str) -> None:
         status, answer = self.ask("POST", f"{device}/commands", {"name": "reboot", "id": ident})
-        assert (status, answer["state"]) == (201, "queued")
+        assert status == 201
+        assert answer["state"] in {
+            "queued",
+            "sent",
+            "acknowledged",
+            "answered",
+        }  # a quick device is ahead of the answer
 
     def state(self, device: str, ident: str) -> str:
         return self.ask("GET", f"{device}/commands/{ident}")[1].get("state", "")

@@ -61,7 +61,7 @@ def test_the_page_knows_all_processes_and_what_becomes_of_them(stack: Stack) -> 
     until(lambda: written(stack), dict.fromkeys(GROUPS - {"lake.rejected"}, 240) | {"lake.rejected": 0}, seconds=30)
     now = flow(stack)
     assert (now["received"], now["accepted"], now["selected"], now["selector"]["taken"]) == (240,) * 4
-    assert gauge(stack, "group_members", "live.messages") == 2
+    until(lambda: gauge(stack, "group_members", "live.messages"), 2, seconds=30)
 
     stack.servers["redis"].freeze()
     try:

@@ -29,6 +29,8 @@ async def test_of_many_that_use_a_claim_at_once_as_many_get_it_as_it_says(regist
     async def use(name: str) -> bool:
         claim = await registry.find(Claim, "line-3")
         assert claim is not None
+        if not claim.uses:
+            return False
         used = msgspec.structs.replace(claim, uses=claim.uses - 1)
         try:
             await registry.put_all([(used, claim.version), (Device(name), 0)])
