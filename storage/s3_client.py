@@ -4,26 +4,20 @@ In: `config.S3`. Out: an obstore `S3Store`, and a bucket that is there. A call t
 of it an attempt, and no attempt begins in the second half.
 """
 
+import asyncio
 import random
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, cast
+from importlib import import_module
+from typing import Any
 
 import obstore.exceptions as obs
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
-from botocore.exceptions import BotoCoreError, ClientError
 from obstore.store import S3Store
 
 from headwater.config_stack import S3
 
-_RULE = "headwater-incomplete-uploads"
-_OURS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
-_NO_RULES = {"NoSuchLifecycleConfiguration"}
-_UNABLE = {"InvalidArgument", "MalformedXML", "NotImplemented", "AccessDenied"}
-"""How a server says that it has no such rule, or that others set it here. MinIO removes such uploads by itself."""
 _PAUSE = 0.05
 _PAUSE_MOST = 1.0
 
@@ -103,52 +97,9 @@ def pauses(seconds: float) -> Iterator[float]:
 
 
 async def make_bucket(config: S3) -> None:
-    """Make the bucket unless it is there; uploads that nobody completed go after a day. Raises `OSError`."""
-    client: Any = get_session().create_client(  # pyright: ignore[reportUnknownMemberType] -- it brings no types
-        "s3",
-        endpoint_url=config.endpoint,
-        region_name=config.region,
-        aws_access_key_id=config.access_key.get_secret_value(),
-        aws_secret_access_key=config.secret_key.get_secret_value(),
-        config=AioConfig(
-            connect_timeout=min(5.0, config.time / 4),
-            read_timeout=config.time / 4,
-            retries={"total_max_attempts": 2, "mode": "standard"},
-            s3={"addressing_style": "path"},
-        ),
-    )
-    try:
-        async with client as s3:
-            where = {} if config.region == "us-east-1" else {"LocationConstraint": config.region}
-            await _unless(
-                _OURS, s3.create_bucket(Bucket=config.bucket, **({"CreateBucketConfiguration": where} if where else {}))
-            )
-            await _unless(_UNABLE, _add_rule(s3, config.bucket))
-    except (BotoCoreError, ClientError) as error:
-        raise OSError(f"bucket {config.bucket}: {error}") from error
+    """Make the bucket unless it is there; uploads that nobody completed go after a day. Raises `OSError`.
 
-
-async def _add_rule(s3: Any, bucket: str) -> None:
-    """Beside the rules that others have made there."""
-    found = await _unless(_NO_RULES, s3.get_bucket_lifecycle_configuration(Bucket=bucket))
-    rules = list((found or {}).get("Rules", []))
-    if any(rule.get("ID") == _RULE for rule in rules):
-        return
-    rule = {
-        "ID": _RULE,
-        "Status": "Enabled",
-        "Filter": {"Prefix": ""},
-        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
-    }
-    await s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [*rules, rule]})
-
-
-async def _unless(codes: set[str], call: Any) -> Any:
-    """The answer; None if the server says one of these."""
-    try:
-        return await call
-    except ClientError as error:
-        said = cast("dict[str, dict[str, str]]", error.response)  # pyright: ignore[reportUnknownMemberType]
-        if said.get("Error", {}).get("Code") not in codes:
-            raise
-        return None
+    What that takes is 46 MB of library, loaded here: a gateway rarely needs it, and its connections must not wait.
+    """
+    maker: Any = await asyncio.to_thread(import_module, "storage.s3_bucket")
+    await maker.make_bucket(config)
