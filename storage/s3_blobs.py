@@ -125,7 +125,11 @@ class S3Blobs:
     async def sweep(self, age: float) -> int:
         """See `BlobStore`."""
         with _as_unavailable():
-            found = await obstore.list_with_delimiter_async(self._store, INCOMING)
+            try:
+                with as_os_error():
+                    found = await obstore.list_with_delimiter_async(self._store, INCOMING)
+            except FileNotFoundError:  # no bucket yet: the first upload makes it
+                return 0
             gone = [one["path"] for one in found["objects"] if one["last_modified"].timestamp() < time.time() - age]
             if gone:
                 await obstore.delete_async(self._store, gone)

@@ -123,6 +123,11 @@ def new_key(name: str) -> str:
     return compose("exec", "-T", "api", "headwater", "keys", "add", name).strip()
 
 
+def ours(device: str) -> bool:
+    """Sent by us: gateways send too, about themselves and the rates of those who send."""
+    return device.startswith("pump-")
+
+
 def found_everywhere(key: str) -> None:
     """Each message once in each store, and the newest of each device where the newest is asked."""
     sent = set(range(COUNT))
@@ -134,11 +139,15 @@ def found_everywhere(key: str) -> None:
         return json.loads(text)
 
     def numbers(path: str) -> list[int]:
-        items = get(path)["items"]
-        return sorted(one.get("message", one)["fields"]["n"] for one in items)
+        items = [one.get("message", one) for one in get(path)["items"]]
+        return sorted(one["fields"]["n"] for one in items if ours(one["device"]))
 
     def newest() -> dict[str, int]:
-        return {one["device"]: one["fields"]["n"]["value"] for one in get("devices?limit=100")["items"]}
+        return {
+            one["device"]: one["fields"]["n"]["value"]
+            for one in get("devices?limit=100")["items"]
+            if ours(one["device"])
+        }
 
     def rolled() -> tuple[int, int]:
         items = get("reports/day?field=n&limit=1000")["items"]
@@ -167,7 +176,8 @@ secret = lambda name: pathlib.Path("/run/secrets", name).read_text()
 options = {"endpoint": "http://minio:9000", "allow_http": "true", "region": "us-east-1",
            "access_key_id": secret("s3_access"), "secret_access_key": secret("s3_secret")}
 table = deltalake.DeltaTable("s3://headwater/lake/messages", storage_options=options)
-print(json.dumps([int(one[1:]) for one in table.to_pyarrow_table(columns=["id"])["id"].to_pylist()]), flush=True)
+print(json.dumps([int(one["id"][1:]) for one in table.to_pyarrow_table(columns=["id", "device"]).to_pylist()
+                  if one["device"].startswith("pump-")]), flush=True)
 os._exit(0)  # without the interpreter's last rites, in which deltalake aborts now and then
 END"""
 

@@ -82,6 +82,10 @@ class TestBucket(Laws):
     def store(self, minio_server: Server) -> BlobStore:
         return S3Blobs(s3_of(minio_server))
 
+    async def test_where_there_is_no_bucket_yet_nothing_is_swept(self, minio_server: Server) -> None:
+        nowhere = s3_of(minio_server).model_copy(update={"bucket": f"none-{time.time_ns()}"})
+        assert await S3Blobs(nowhere).sweep(-1) == 0
+
     async def test_a_link_reads_from_the_bucket_itself(self, store: BlobStore) -> None:
         link = await store.link(await put(store, b"clip"), 60)
         async with httpx.AsyncClient(timeout=10) as client:
