@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from headwater import times
+from headwater.alarm import Alarm
 from headwater.config import Query as QueryConfig
 from headwater.errors import HeadwaterError
 from headwater.log import MESSAGES
@@ -58,15 +58,14 @@ class Streams:
         seen = read_id(last_event)
         ended = asyncio.Event()
         unwatch = self._door.watch(lambda name: ended.set() if name == who.name else None)
-        left = max(0.0, (who.until - times.now()) / 1e6)
-        timer = asyncio.get_running_loop().call_later(left, ended.set) if who.until else None
+        alarm = Alarm(who.until, ended.set) if who.until else None
         self._open.add(ended)
 
         def closed() -> None:
             self._open.discard(ended)
             unwatch()
-            if timer is not None:
-                timer.cancel()
+            if alarm is not None:
+                alarm.cancel()
 
         try:
             caught_up = await self._tail.reach(MESSAGES, _CATCH_UP)

@@ -10,7 +10,7 @@ from enum import IntEnum
 from functools import partial
 from typing import Final, cast
 
-from headwater import times
+from headwater.alarm import Alarm
 from ingest.mqtt import encoding, subscribing
 from ingest.mqtt.broker import Broker
 from ingest.mqtt.identifying import Certified, identify
@@ -89,6 +89,7 @@ class Connection(asyncio.Protocol):
     """Made by the server for each transport. What other parts call on it: `Connected`, `Line`, `Wire`, `Expiring`."""
 
     __slots__ = (
+        "_alarm",
         "_broker",
         "_certified",
         "_client",
@@ -113,6 +114,7 @@ class Connection(asyncio.Protocol):
         self._meter: Meter | None = None
         self._early: list[Packet] = []  # what came before the CONNACK
         self._heard = 0.0
+        self._alarm: Alarm | None = None  # its token expires
         self.deadline = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -297,8 +299,8 @@ class Connection(asyncio.Protocol):
         self._reader.narrow(packet_limit(limits.payload_size), limits.payload_size)
         self._meter = broker.quotas.meter(session.identity, stream.host)
         if session.identity.until:
-            left = max(0.0, (session.identity.until - times.now()) / 1e6)
-            asyncio.get_running_loop().call_later(left, self.end, ReasonCode.NOT_AUTHORIZED, "the token has expired")
+            expired = partial(self.end, ReasonCode.NOT_AUTHORIZED, "the token has expired")
+            self._alarm = Alarm(session.identity.until, expired)
         stream.write(encoding.encode(greeting, agreed.version))
 
     # How it ends.
@@ -389,6 +391,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  lost is lost
         self._stream.lost()
+        if self._alarm is not None:
+            self._alarm.cancel()
         if self._meter is not None:
             self._broker.quotas.ended(self._meter)
             self._meter = None
