@@ -23,8 +23,9 @@ from ingest.control import Control
 from ingest.listening import listen
 from ingest.mqtt import topics
 from ingest.mqtt.broker import Broker
-from ingest.mqtt.connection import LINGER, Connection
+from ingest.mqtt.connection import Connection
 from ingest.mqtt.courier import Courier
+from ingest.mqtt.life import LINGER
 from ingest.mqtt.packets import Publish
 from ingest.mqtt.plane import Plane
 from ingest.mqtt.properties import NONE, Properties
