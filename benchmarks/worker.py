@@ -17,7 +17,8 @@ import uvloop
 from benchmarks.measure import Result, measure, report
 from benchmarks.selector import PARTITIONS, made
 from consumers.worker import Writer
-from headwater.config import Live, Workers
+from headwater.config import Workers
+from headwater.config_stores import Live
 from headwater.log import MESSAGES, REJECTED, NewEntry, TopicSpec
 from headwater.metrics import Metrics
 from storage.contract import Record

@@ -18,6 +18,7 @@ from headwater.config_quotas import Quotas
 from headwater.config_registry import RegistrySettings
 from headwater.config_section import Section
 from headwater.config_stack import S3, Elasticsearch, Kafka, MariaDb, MongoDb, Redis
+from headwater.config_stores import Documents, Live, Reports, Search
 from headwater.config_tls import Tls
 from headwater.config_ways import Blobs, Bridge
 from headwater.errors import ConfigError
@@ -119,37 +120,6 @@ class Selection(Section):
     clock: Duration = Field(default=5, description="On an idle partition a clock entry is appended this often.")
     duplicate_time: Duration = Field(default=600, description="A message with an id seen within this time is a duplicate …")
     duplicate_count: int = Field(default=1024, ge=1, description="… among the last so many of its device.")
-
-
-class Live(Section):
-    """Live state: the newest value of each field of each device."""
-
-    batch: int = Field(default=5_000, ge=1, description="The most messages written at once.")
-    wait: Duration = Field(default=0.005, description="How long a batch waits for company.")
-
-
-class Documents(Section):
-    """Documents: candidates as they are, by device and time."""
-
-    batch: int = Field(default=2_000, ge=1, description="The most candidates written at once.")
-    wait: Duration = Field(default=0.05, description="How long a batch waits for company.")
-    retention: Duration = Field(default=90 * 86_400, description="How long a candidate is kept here, by its `time`. The lake keeps it for ever.")
-
-
-class Search(Section):
-    """Search: candidates by word, field, place and time."""
-
-    batch: int = Field(default=2_000, ge=1, description="The most candidates written at once.")
-    wait: Duration = Field(default=0.2, description="How long a batch waits for company.")
-    retention: Duration = Field(default=30 * 86_400, description="How long a candidate can be found here, by its `time`, in whole days.")
-
-
-class Reports(Section):
-    """Reports: rollups per minute, hour and day, and every message of the last day in rows."""
-
-    batch: int = Field(default=5_000, ge=1, description="The most messages written at once.")
-    wait: Duration = Field(default=0.2, description="How long a batch waits for company.")
-    rows: Duration = Field(default=86_400, description="How long a message is kept as a row, by `received`. Rollups are kept for ever.")
 
 
 class Lake(Section):
