@@ -3,7 +3,8 @@
 The log is in `headwater.app.events`.
 
 In: the configuration, and the id of the log that the stores' ledgers are about. Out: open stores, closed below the
-yield. Openers raise `Unavailable` where a server is away.
+yield. Openers raise `Unavailable` where a server is away. `readonly`: nothing is made, and
+`ConfigError` says that there is nothing to read.
 """
 
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -79,43 +80,45 @@ def open_checkpoints(config: Config) -> AbstractAsyncContextManager[Checkpoints]
             return open_s3_checkpoints(config.s3)
 
 
-def open_live(config: Config, log_id: str) -> AbstractAsyncContextManager[LiveStore]:
+def open_live(config: Config, log_id: str, *, readonly: bool = False) -> AbstractAsyncContextManager[LiveStore]:
     """The role live."""
     match config.profile:
         case "embedded":
-            return open_sqlite_live(config.data / "live.sqlite", log_id)
+            return open_sqlite_live(config.data / "live.sqlite", log_id, readonly=readonly)
         case "stack":
-            return open_redis_live(config.redis, log_id)
+            return open_redis_live(config.redis, log_id)  # makes nothing
 
 
-def open_documents(config: Config, log_id: str) -> AbstractAsyncContextManager[DocumentStore]:
+def open_documents(
+    config: Config, log_id: str, *, readonly: bool = False
+) -> AbstractAsyncContextManager[DocumentStore]:
     """The role documents."""
     kept = config.documents.retention
     match config.profile:
         case "embedded":
-            return open_sqlite_documents(config.data / "documents.sqlite", log_id, retention=kept)
+            return open_sqlite_documents(config.data / "documents.sqlite", log_id, retention=kept, readonly=readonly)
         case "stack":
-            return open_mongo_documents(config.mongodb, log_id, retention=kept)
+            return open_mongo_documents(config.mongodb, log_id, retention=kept, readonly=readonly)
 
 
-def open_search(config: Config, log_id: str) -> AbstractAsyncContextManager[SearchStore]:
+def open_search(config: Config, log_id: str, *, readonly: bool = False) -> AbstractAsyncContextManager[SearchStore]:
     """The role search."""
     kept = config.search.retention
     match config.profile:
         case "embedded":
-            return open_sqlite_search(config.data / "search.sqlite", log_id, retention=kept)
+            return open_sqlite_search(config.data / "search.sqlite", log_id, retention=kept, readonly=readonly)
         case "stack":
-            return open_elastic_search(config.elasticsearch, log_id, retention=kept)
+            return open_elastic_search(config.elasticsearch, log_id, retention=kept, readonly=readonly)
 
 
-def open_reports(config: Config, log_id: str) -> AbstractAsyncContextManager[ReportStore]:
+def open_reports(config: Config, log_id: str, *, readonly: bool = False) -> AbstractAsyncContextManager[ReportStore]:
     """The role reports."""
     rows = config.reports.rows
     match config.profile:
         case "embedded":
-            return open_sqlite_reports(config.data / "reports.sqlite", log_id, rows=rows)
+            return open_sqlite_reports(config.data / "reports.sqlite", log_id, rows=rows, readonly=readonly)
         case "stack":
-            return open_mysql_reports(config.mariadb, log_id, rows=rows)
+            return open_mysql_reports(config.mariadb, log_id, rows=rows, readonly=readonly)
 
 
 def open_lake_of(config: Config, log_id: str) -> AbstractAsyncContextManager[DeltaLake]:

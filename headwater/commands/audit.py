@@ -13,7 +13,8 @@ from typing import TypeVar
 import click
 
 from headwater import logs
-from headwater.app.reading import read_documents, read_events, read_lake, read_live, read_reports, read_search
+from headwater.app.backends import open_documents, open_live, open_reports, open_search
+from headwater.app.reading import read_events, read_lake
 from headwater.commands.ending import leave
 from headwater.commands.options import configured
 from headwater.config import Config
@@ -65,10 +66,10 @@ async def _run(config: Config, patience: float) -> Sequence[Finding]:
     async with AsyncExitStack() as stack:
         log = await stack.enter_async_context(read_events(config))
         stores = Stores(
-            live=await _opened(stack, partial(read_live, config, log.id)),
-            documents=await _opened(stack, partial(read_documents, config, log.id)),
-            search=await _opened(stack, partial(read_search, config, log.id)),
-            reports=await _opened(stack, partial(read_reports, config, log.id)),
+            live=await _opened(stack, partial(open_live, config, log.id, readonly=True)),
+            documents=await _opened(stack, partial(open_documents, config, log.id, readonly=True)),
+            search=await _opened(stack, partial(open_search, config, log.id, readonly=True)),
+            reports=await _opened(stack, partial(open_reports, config, log.id, readonly=True)),
             lake=await _opened(stack, partial(read_lake, config, log.id)),
         )
         limits = Limits(config.documents.retention, config.search.retention, config.reports.rows, config.ingest.future)
