@@ -10,8 +10,8 @@ from headwater.log import MESSAGES
 from headwater.message import Message, decode_message
 from storage.contract import Period, Rollup, Span
 from storage.mysql_connection import Cursor, MySql
+from storage.report_query import of_rollups, of_rows
 from storage.report_rollups import Kept, add, rollup
-from storage.sql_where import Where
 
 _LEDGER = "SELECT part, position FROM report_ledger WHERE log_id = %s AND topic = %s AND position >= 0"
 
@@ -40,16 +40,10 @@ class MySqlReportReader:
         after: tuple[int, str, str] | None = None,
     ) -> tuple[Sequence[Rollup], Mapping[int, int]]:
         """See `ReportReader.rollups`."""
-        where = Where("%s")
-        where.span("start", span)
-        where.equal("device", device)
-        where.equal("field", field)
-        where.after("start, device, field", after)
-        query = f"SELECT start, device, field, n, total, rest, low, high, newest FROM report_{period} {where} "  # noqa: S608
-        query += "ORDER BY start, device, field LIMIT %s"
+        query, values = of_rollups("%s", "total, rest", period, device, field, span, after)
 
         async def work(cursor: Cursor) -> tuple[Sequence[Rollup], Mapping[int, int]]:
-            await cursor.execute(query, (*where.values, limit))
+            await cursor.execute(query, (*values, limit))
             answer = [
                 rollup((start, name.decode(), of.decode()), n, add(total, Decimal(rest.decode())), low, high, newest)
                 for start, name, of, n, total, rest, low, high, newest in await cursor.fetchall()
@@ -62,15 +56,10 @@ class MySqlReportReader:
         self, device: str | None, span: Span, limit: int, *, after: tuple[int, int, str] | None = None
     ) -> tuple[Sequence[Message], Mapping[int, int]]:
         """See `ReportReader.rows`."""
-        where = Where("%s")
-        where.span("time", span)
-        where.span("received", Span(self._kept().since))
-        where.equal("device", device)
-        where.after("time, received, id", after)
-        query = f"SELECT body FROM report_row {where} ORDER BY time, received, id, device LIMIT %s"  # noqa: S608
+        query, values = of_rows("%s", device, span, self._kept().since, after)
 
         async def work(cursor: Cursor) -> tuple[Sequence[Message], Mapping[int, int]]:
-            await cursor.execute(query, (*where.values, limit))
+            await cursor.execute(query, (*values, limit))
             found = [decode_message(body) for (body,) in await cursor.fetchall()]
             return found, await self._positions(cursor, MESSAGES)
 

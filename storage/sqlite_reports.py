@@ -16,8 +16,8 @@ from headwater.failpoints import passing
 from headwater.log import MESSAGES
 from headwater.message import Message, decode_message, encode
 from storage.contract import Period, Record, Rollup, Span
+from storage.report_query import of_rollups, of_rows
 from storage.report_rollups import LENGTHS, Kept, Key, Part, add, fold, plain, rollup, split, take, widened
-from storage.sql_where import Where
 from storage.sqlite_file import SqliteFile, open_sqlite
 
 _ROLLUP = """
@@ -99,16 +99,10 @@ class SqliteReports:
         after: tuple[int, str, str] | None = None,
     ) -> tuple[Sequence[Rollup], Mapping[int, int]]:
         """See `ReportReader.rollups`."""
-        where = Where("?")
-        where.span("start", span)
-        where.equal("device", device)
-        where.equal("field", field)
-        where.after("start, device, field", after)
-        query = f"SELECT start, device, field, n, total, low, high, newest FROM report_{period} {where} "  # noqa: S608
-        query += "ORDER BY start, device, field LIMIT ?"
+        query, values = of_rollups("?", "total", period, device, field, span, after)
 
         def work(connection: sqlite3.Connection) -> tuple[Sequence[Rollup], Mapping[int, int]]:
-            found = connection.execute(query, (*where.values, limit))
+            found = connection.execute(query, (*values, limit))
             answer = [
                 rollup((start, name, of), n, Decimal(total), low, high, newest)
                 for start, name, of, n, total, low, high, newest in found
@@ -121,15 +115,10 @@ class SqliteReports:
         self, device: str | None, span: Span, limit: int, *, after: tuple[int, int, str] | None = None
     ) -> tuple[Sequence[Message], Mapping[int, int]]:
         """See `ReportReader.rows`."""
-        where = Where("?")
-        where.span("time", span)
-        where.span("received", Span(self._kept().since))
-        where.equal("device", device)
-        where.after("time, received, id", after)
-        query = f"SELECT body FROM report_row {where} ORDER BY time, received, id, device LIMIT ?"  # noqa: S608
+        query, values = of_rows("?", device, span, self._kept().since, after)
 
         def work(connection: sqlite3.Connection) -> tuple[Sequence[Message], Mapping[int, int]]:
-            found = connection.execute(query, (*where.values, limit))
+            found = connection.execute(query, (*values, limit))
             return [decode_message(body) for (body,) in found], self._positions(connection, MESSAGES)
 
         return await self._file.read(work)
