@@ -4,15 +4,15 @@ In: where it takes messages and where it answers. Out: question → answer, as J
 """
 
 import json
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import quote
 from zlib import crc32
 
 from tests.system.golden_traffic import Traffic
+from tests.system.waiting import until
 
 PARTITIONS = 4
 """As configured by default."""
@@ -104,7 +104,7 @@ def markers() -> list[str]:
 def settled(site: Site) -> None:
     """Wait until every store has the markers: as each takes a partition in order, it has all that came before."""
     wanted = sorted(markers())
-    _until(lambda: sorted(one["device"] for one in get(site, "devices?prefix=marker-")["items"]), wanted)
+    until(lambda: sorted(one["device"] for one in get(site, "devices?prefix=marker-")["items"]), wanted)
     for path in ("reports/day?field=marker", "reports/rows?device={}", "candidates?limit=10000", "search?q=marker"):
         asked = [path.format(name) for name in wanted] if "{}" in path else [path]
 
@@ -112,7 +112,7 @@ def settled(site: Site) -> None:
             items = [one for question in asked for one in get(site, question)["items"]]
             return sorted({one["device"] for one in items if one["device"].startswith("marker-")})
 
-        _until(there, wanted)
+        until(there, wanted)
 
 
 def flow(site: Site) -> Any:
@@ -122,7 +122,7 @@ def flow(site: Site) -> Any:
         now = get(site, "flow")
         return now["waiting"] + now["selector"]["waiting"] + sum(one["waiting"] for one in now["stores"].values())
 
-    _until(waiting, 0)
+    until(waiting, 0)
     return get(site, "flow")
 
 
@@ -183,17 +183,3 @@ def _pages(site: Site, question: str) -> Any:
         found = get(site, f"{question}&{behind}={quote(found['next'])}")
         pages.append(found["items"])
     return {"items": [item for items in pages for item in items], "pages": [len(items) for items in pages]}
-
-
-def _until(what: Callable[[], object], wanted: object, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    found: object = None
-    while time.monotonic() < deadline:
-        try:
-            found = what()
-        except OSError as error:
-            found = error
-        if found == wanted:
-            return
-        time.sleep(0.2)
-    assert found == wanted

@@ -1,13 +1,12 @@
 """Words for tests of the stack: send numbered messages, ask for them, wait until they are where they belong."""
 
 import json
-import time
 import urllib.request
-from collections.abc import Callable
 from typing import Any
 
 from tests.system.foreign import read
 from tests.system.stack import Stack
+from tests.system.waiting import until
 
 DEVICES = 12
 
@@ -41,20 +40,6 @@ def broker(stack: Stack) -> str:
 def topic(stack: Stack, name: str) -> str:
     """Its full name."""
     return stack.settings["HEADWATER_KAFKA__PREFIX"] + name
-
-
-def until(what: Callable[[], object], wanted: object, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    found: object = None
-    while time.monotonic() < deadline:
-        try:
-            found = what()
-        except OSError as error:
-            found = error
-        if found == wanted:
-            return
-        time.sleep(0.3)
-    assert found == wanted
 
 
 def settled(stack: Stack, count: int, *, again: bool = False) -> None:

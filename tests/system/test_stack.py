@@ -12,7 +12,8 @@ import pytest
 
 from tests.system.program import free_port
 from tests.system.stack import Stack
-from tests.system.stack_kit import in_live, in_reports, in_search, send, settled, until
+from tests.system.stack_kit import in_live, in_reports, in_search, send, settled
+from tests.system.waiting import until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 COUNT = 600

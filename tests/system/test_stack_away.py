@@ -12,7 +12,8 @@ import pytest
 from tests.system.foreign import drop_all
 from tests.system.program import free_port
 from tests.system.stack import Stack
-from tests.system.stack_kit import agreed, broker, send, settled, topic, until
+from tests.system.stack_kit import agreed, broker, send, settled, topic
+from tests.system.waiting import until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
 STEP = 36

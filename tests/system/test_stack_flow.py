@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.system.stack import Part, Stack
-from tests.system.stack_kit import get, send, settled, until
+from tests.system.stack_kit import get, send, settled
+from tests.system.waiting import until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
