@@ -21,7 +21,7 @@ from ingest.mqtt.packets import (
 from ingest.mqtt.properties import Properties
 from ingest.mqtt.reasons import ReasonCode
 from tests.ingest.mqtt.kit import Endpoint
-from tests.ingest.mqtt.test_sessions import TOPIC, away, gone, hear, lasting
+from tests.ingest.mqtt.session_kit import TOPIC, away, gone, hear, lasting
 
 DUP, QOS_1 = 8, 2
 
