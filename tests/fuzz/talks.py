@@ -5,24 +5,8 @@ In: a `random.Random`, so that a number brings it all back. Out: bytes.
 
 from random import Random
 
-from ingest.mqtt import properties
+from ingest.mqtt import packets, properties
 from ingest.mqtt.encoding import encode
-from ingest.mqtt.packets import (
-    Auth,
-    Connect,
-    Disconnect,
-    Packet,
-    Pingreq,
-    Puback,
-    Pubcomp,
-    Publish,
-    Pubrec,
-    Pubrel,
-    Subscribe,
-    Subscription,
-    Unsubscribe,
-    Will,
-)
 from ingest.mqtt.properties import NONE, Properties
 from ingest.mqtt.reasons import ReasonCode
 from ingest.mqtt.wire import write_variable
@@ -36,7 +20,7 @@ def connect(random: Random, version: int, client_id: str = "") -> bytes:
     """A CONNECT that is let in."""
     will = None
     if random.random() < 0.3:
-        will = Will(random.choice(TOPICS), random.randbytes(9), random.randrange(3), random.random() < 0.2)
+        will = packets.Will(random.choice(TOPICS), random.randbytes(9), random.randrange(3), random.random() < 0.2)
     given = NONE
     if version == 5:
         given = Properties(
@@ -48,37 +32,41 @@ def connect(random: Random, version: int, client_id: str = "") -> bytes:
         )
     clean = random.random() < 0.8
     client_id = client_id or f"f{random.randrange(4)}"
-    return encode(Connect(version, client_id, clean, random.choice((0, 5, 60)), None, None, will, given), version)
+    return encode(
+        packets.Connect(version, client_id, clean, random.choice((0, 5, 60)), None, None, will, given), version
+    )
 
 
 def packet(random: Random, version: int) -> bytes:
     """Any packet a client sends, with a leaning to those that hang together."""
     number = random.choice((1, 2, 3, random.randrange(1, 65_536)))
-    publish = Publish(
+    publish = packets.Publish(
         random.choice(TOPICS), random.randbytes(random.choice((0, 5, 500))), 0, 0, _given(random, version)
     )
     match random.randrange(12):
         case 0 | 1 | 2 | 3:
             publish.flags = random.randrange(3) << 1 | random.randrange(2) | (8 if random.random() < 0.1 else 0)
             publish.packet_id = number if publish.flags & 6 else 0
-            found: Packet = publish
+            found: packets.Packet = publish
         case 4:
-            found = Puback(number)
+            found = packets.Puback(number)
         case 5:
-            found = Pubrec(number)
+            found = packets.Pubrec(number)
         case 6:
-            found = random.choice((Pubrel, Pubcomp))(number)
+            found = random.choice((packets.Pubrel, packets.Pubcomp))(number)
         case 7 | 8:
-            items = [Subscription(random.choice(FILTERS), random.randrange(3)) for _ in range(random.randrange(1, 4))]
-            found = Subscribe(number, tuple(items))
+            items = [
+                packets.Subscription(random.choice(FILTERS), random.randrange(3)) for _ in range(random.randrange(1, 4))
+            ]
+            found = packets.Subscribe(number, tuple(items))
         case 9:
-            found = Unsubscribe(number, tuple(random.choices(FILTERS, k=2)))
+            found = packets.Unsubscribe(number, tuple(random.choices(FILTERS, k=2)))
         case 10:
-            found = Pingreq()
+            found = packets.Pingreq()
         case _:
-            found = Disconnect(random.choice((ReasonCode.SUCCESS, ReasonCode.DISCONNECT_WITH_WILL_MESSAGE)))
+            found = packets.Disconnect(random.choice((ReasonCode.SUCCESS, ReasonCode.DISCONNECT_WITH_WILL_MESSAGE)))
             if version == 5 and random.random() < 0.3:
-                found = Auth()
+                found = packets.Auth()
     return encode(found, version)
 
 
