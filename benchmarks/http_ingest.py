@@ -47,6 +47,9 @@ class OpenDoor:
     def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn", "san"]) -> Identity:  # noqa: ARG002
         return ANONYMOUS
 
+    def claimed(self, code: str, certificate: Certificate | None) -> Identity | None:  # noqa: ARG002
+        return None
+
     def blocked(self, address: str) -> bool:  # noqa: ARG002
         return False
 

@@ -48,6 +48,9 @@ class OpenDoor:
     def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn", "san"]) -> Identity:
         return ANONYMOUS
 
+    def claimed(self, code: str, certificate: Certificate | None) -> Identity | None:
+        return None
+
     def blocked(self, address: str) -> bool:
         return False
 

@@ -26,6 +26,7 @@ class Quotas(Section):
 
     connects: float = Field(default=1000, ge=0, description="CONNECTs a second that a gateway takes from other machines; beyond, CONNACK says 0x9F. 0: no limit.")
     publishes: float = Field(default=0, ge=0, description="Messages a second that a gateway takes from all devices together; beyond, none is read for a while. 0: no limit.")
+    claims: float = Field(default=5, ge=0, description="Devices a second that come by a claim from one address, ten seconds' worth at once; beyond, CONNACK says 0x9F, and HTTP 429. 0: no limit.")
     default: Quota = Field(default=Quota(), description="For devices whose groups name no class.")
     classes: dict[str, Quota] = Field(default={}, description="More classes by name, with the keys of `default`; `headwater groups set NAME --quota CLASS` gives one to a group.")
     report_every: Duration = Field(default=10, description="How often a gateway sends its rates as messages of its own, if any device with credentials was there. 0: never.")

@@ -26,6 +26,11 @@ def new_token(kind: Literal["device", "key", "claim"]) -> str:
     return _PREFIXES[kind] + secrets.token_urlsafe(TOKEN_BYTES)
 
 
+def is_claim_code(secret: str) -> bool:
+    """True if it looks like one."""
+    return secret.startswith(_PREFIXES["claim"])
+
+
 def digest(token: str) -> str:
     """SHA-256 in 64 hex digits. Takes any text, also what is not valid Unicode."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -5,6 +5,7 @@ or `Refused`; a call to each watcher when a credential or right has changed.
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -32,6 +33,9 @@ from headwater.registry import (
 )
 from headwater.registry_follower import RegistryFollower
 from headwater.times import now
+
+PROVISIONING = 600 * 1_000_000
+"""Microseconds that a connection by a claim has to be provisioned."""
 
 
 class Directory:
@@ -125,6 +129,21 @@ class Directory:
         """The name of the claim that this code, or certificate, is of; "" if of none."""
         by_code = self._known.claims.get(digest(code), "") if 0 < len(code) <= LONGEST_SECRET else ""
         return by_code or (self._known.claims.get(certificate.fingerprint, "") if certificate and not code else "")
+
+    def claimed(self, code: str, certificate: Certificate | None) -> Identity | None:
+        """See `ingest.contract.Door`."""
+        claim = self._known.claim(self.claim_of(code, certificate))
+        if claim is None:
+            return None
+        self._check_age()
+        now = self._wall()
+        if claim.expires <= now:
+            raise Refused("not_authorized", f"the claim {claim.name!r} has expired")
+        if claim.uses < 1:
+            raise Refused("not_authorized", f"the claim {claim.name!r} is used up")
+        # No device's name has a blank, and no two of them are the same client.
+        name = f"claim {claim.name} {secrets.token_hex(8)}"
+        return Identity(name=name, claim=claim.name, until=min(claim.expires, now + PROVISIONING))
 
     @property
     def assets(self) -> Mapping[str, set[str]]:

@@ -60,6 +60,11 @@ class Known:
         """The API key's of that name."""
         return self.credentials.get((ApiKey, name))
 
+    def claim(self, name: str) -> Claim | None:
+        """One that was not removed; also where it has expired or is used up."""
+        record = self.records.get((Claim, name))
+        return record if isinstance(record, Claim) and not record.removed else None
+
     def signer(self, name: str) -> Signer | None:
         """Whose signature is good, None if nobody's of that name is."""
         record = self.records.get((Signer, name))

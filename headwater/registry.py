@@ -131,7 +131,8 @@ class Identity(msgspec.Struct, frozen=True):
     """Who is at the door. `device` is empty for API keys; `trusted` (loopback, anonymous) may do everything.
 
     `publish`, `subscribe`: topic filters granted beyond the topics of its own and of those it speaks for. `until`:
-    microseconds UTC, when it ends; 0: when the registry says so.
+    microseconds UTC, when it ends; 0: when the registry says so. `claim`: the name of the claim that it came by; it may
+    then ask to be provisioned, and nothing else.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Identity(msgspec.Struct, frozen=True):
     subscribe: tuple[str, ...] = ()
     quota: str = ""
     until: int = 0
+    claim: str = ""
 
     def may(self, role: Role) -> bool:
         """True if this identity has the role, by itself or through `admin`."""

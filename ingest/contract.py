@@ -92,6 +92,14 @@ class Door(Protocol):
         """
         ...
 
+    def claimed(self, code: str, certificate: Certificate | None) -> Identity | None:
+        """Whoever shows a claim's code as its secret, or no secret and a claim's certificate; None for everyone else.
+
+        Another identity each time; it may be provisioned and do nothing else. Raises `Refused` where the claim has
+        expired or is used up; `Unavailable` as `identify`.
+        """
+        ...
+
     def blocked(self, address: str) -> bool:
         """True if nobody may come from this IP address now."""
         ...

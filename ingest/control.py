@@ -22,6 +22,7 @@ from headwater.shadow_table import Change, ShadowTable
 from ingest.contract import Receipt
 from ingest.mqtt.journal import Journal, JournalTerms
 from ingest.pressure import Pressure
+from ingest.provisioning import Provisioner
 from ingest.shadow_writer import ShadowWriter
 
 START_TIME = 60.0
@@ -57,6 +58,7 @@ class Done:
 class Control:
     """Use `open_control`. `clock`: seconds that only grow; `wall`: microseconds since 1970 UTC.
 
+    `provisioner`: of devices that come by a claim; set by whoever has one.
     `listeners` are told of new commands, `watchers` of shadows that have changed, once the tables have it.
     """
 
@@ -65,6 +67,7 @@ class Control:
     ) -> None:
         self.wall = wall
         self.commands = CommandTable()
+        self.provisioner: Provisioner | None = None
         self.pressure = Pressure(config.ingest.waiting_messages, config.ingest.waiting_size)
         self.listeners: list[Callable[[Command], None]] = []
         self.watchers: list[Callable[[Change], None]] = []

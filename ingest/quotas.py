@@ -20,6 +20,8 @@ _ADDRESSES = 10_000
 """The most that are remembered of each kind; beyond, the oldest is forgotten, and begins anew."""
 _AT_ONCE = 5.0
 """CONNECTs of a client that may come at once: a bad line breaks more than once in a second."""
+_CLAIMS_AT_ONCE = 10.0
+"""Seconds' worth of devices that may come by a claim at once: a whole line is switched on in the same minute."""
 
 
 class Bucket:
@@ -125,6 +127,7 @@ class Quotas:
         self._connects = Bucket(settings.connects, settings.connects, now) if settings.connects else None
         self._publishes = Bucket(settings.publishes, settings.publishes, now) if settings.publishes else None
         self._clients: dict[str, Bucket] = {}
+        self._claiming: dict[str, Bucket] = {}
         self._open: set[Meter] = set()
         self._senders: dict[tuple[str, str], Meter] = {}
         self._devices: dict[str, Sum] = {}
@@ -143,7 +146,7 @@ class Quotas:
     def may_connect(self, identity: Identity, client: str, address: str) -> bool:
         """Whether this client may connect again so soon. `client`: names it among all."""
         if not identity.trusted:
-            self._note(identity.name, address, connects=1)
+            self._note(_called(identity), address, connects=1)
         rate = self.of(identity).connects
         if not rate:
             return True
@@ -153,6 +156,18 @@ class Quotas:
                 del self._clients[next(iter(self._clients))]
             bucket = self._clients[client] = Bucket(rate, max(_AT_ONCE, rate), self._clock())
         return self._spared(bucket)
+
+    def provisioning(self, address: str) -> float:
+        """For a device that comes by a claim: 0 and it counts, or the seconds after which it may try again."""
+        rate = self.settings.claims
+        if not rate:
+            return 0.0
+        bucket = self._claiming.get(address)
+        if bucket is None:
+            if len(self._claiming) >= _ADDRESSES:
+                del self._claiming[next(iter(self._claiming))]
+            bucket = self._claiming[address] = Bucket(rate, max(1.0, rate * _CLAIMS_AT_ONCE), self._clock())
+        return 0.0 if self._spared(bucket) else (1 - bucket.level) / rate
 
     def refused(self, address: str) -> None:
         """Someone from there was refused for who they are."""
@@ -197,7 +212,7 @@ class Quotas:
 
     def _new(self, identity: Identity, address: str) -> Meter:
         quota = self.of(identity) if identity.device else None
-        return Meter(identity.name, address, quota, self._publishes, self._clock())
+        return Meter(_called(identity), address, quota, self._publishes, self._clock())
 
     def _spared(self, bucket: Bucket) -> bool:
         """Take one, if there is one: who is refused owes nothing for it."""
@@ -218,6 +233,11 @@ class Quotas:
             self._devices[name] = self._devices.get(name, _NOTHING).plus(**counts)
         if address and (address in self._addresses or len(self._addresses) < _ADDRESSES):
             self._addresses[address] = self._addresses.get(address, _NOTHING).plus(**counts)
+
+
+def _called(identity: Identity) -> str:
+    """Its name; all that came by one claim count together."""
+    return f"claim {identity.claim}" if identity.claim else identity.name
 
 
 _NOTHING: Final = Sum()

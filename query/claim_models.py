@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from headwater.registry import Claim
 from headwater.times import rfc3339
-from query.registry_models import ModelName, Name, Names, Taken
+from query.registry_models import Attributes, ModelName, Name, Names, Taken
 
 _DAY = 86_400
 
@@ -73,6 +73,7 @@ class Provision(Taken):
 
     name: Name
     request: str = Field(default="", max_length=16_384)
+    attributes: Attributes = Field(default_factory=dict)
 
 
 class Provisioned(BaseModel):

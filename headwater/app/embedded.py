@@ -42,6 +42,7 @@ from headwater.metrics import Metrics
 from headwater.supervise import Supervisor
 from ingest.control import open_control
 from ingest.models import Models
+from ingest.provisioning import provisioner_on
 from query.api import Parts, make_app
 from query.blob_api import blob_routes
 from query.flow import Flow
@@ -117,6 +118,7 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
                 supervisor.add("flow", counting.run)
                 probes: dict[str, Probe] = {"log": events.ping, **{role: store.ping for role, store in stores.items()}}
                 probes |= {"lake": lake.ping, "tasks": partial(well, supervisor)}
+                control.provisioner = provisioner = provisioner_on(registry, directory, config)
                 app = make_app(
                     Parts(
                         config=config,
@@ -134,7 +136,7 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
                         control=control,
                         health=Health(probes, [selector.state, *states]),
                         routers=[
-                            *registry_routers(registry, directory, tuple(config.models), config),
+                            *registry_routers(registry, directory, tuple(config.models), config, provisioner),
                             blob_routes(blobs, config.blobs),
                         ],
                     )

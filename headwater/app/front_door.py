@@ -47,7 +47,7 @@ async def front_door(
     config: Config, app: FastAPI, events: Events, directory: Directory, metrics: Metrics, *, mqtt: Control | None
 ) -> AsyncGenerator[Addresses]:
     """Open it; closed in order below the yield. `mqtt`: the commands and shadows that MQTT is about; None: no MQTT."""
-    quotas = Quotas(config.quotas, time.monotonic)
+    app.state.quotas = quotas = Quotas(config.quotas, time.monotonic)
     async with LogIntake(events, config, metrics, directory.model_of) as intake, AsyncExitStack() as stack:
         endpoint = (
             await stack.enter_async_context(

@@ -11,12 +11,14 @@ from headwater.app.attached import patiently
 from headwater.app.events import open_events
 from headwater.app.front_door import Addresses, front_door
 from headwater.app.logs_kept import keeping_logs
+from headwater.app.provisioning import provisioning
 from headwater.app.telling import telling
 from headwater.config import Config
 from headwater.directory import Directory
 from headwater.log_lines import LogLines
 from headwater.metrics import Metrics
 from ingest.control import open_control
+from query.claim_api import provision_route
 from query.command_api import command_routes
 from query.health import Health
 from query.process_api import make_process_app
@@ -43,5 +45,7 @@ async def receiving(config: Config, lines: LogLines | None = None) -> AsyncGener
         app = make_process_app(config, directory, metrics, Health({"log": events.ping}, []))
         app.include_router(command_routes(config, control))
         app.include_router(shadow_routes(control))
+        control.provisioner = provisioner = await stack.enter_async_context(provisioning(config, directory))
+        app.include_router(provision_route(provisioner, directory))
         await stack.enter_async_context(telling(events, metrics, "gateway"))
         yield await stack.enter_async_context(front_door(config, app, events, directory, metrics, mqtt=control))

@@ -18,6 +18,7 @@ from ingest.mqtt.deadlines import Deadlines, Expiring
 from ingest.mqtt.outbox import Outgoing
 from ingest.mqtt.packets import RETAIN, Publish, Will
 from ingest.mqtt.plane import Plane
+from ingest.mqtt.provisioning import Provisioning
 from ingest.mqtt.reasons import ReasonCode
 from ingest.mqtt.rights import Rights
 from ingest.mqtt.routed import Chosen
@@ -113,6 +114,7 @@ class Broker:
         self.clock = clock
         self.courier: Courier | None = None
         self.sessions = Sessions()
+        self.provisioning = Provisioning(self.sessions, lambda: self.courier, clock)
         self.router = Router(metrics, clock)
         self.deadlines: Deadlines[Expiring] = Deadlines(clock())
         self.connections: set[Connected] = set()
@@ -200,6 +202,8 @@ class Broker:
 
     def source(self, identity: Identity, publish: Publish, peer: str) -> Source:
         """Where a PUBLISH comes from; `UNHEARD` if it is for subscribers alone, because no decoder knows its topic."""
+        if identity.claim:
+            return UNHEARD
         source = source_of(publish, peer)
         couriers = self.courier is not None and self.courier.hears(publish.topic)
         unheard = not source.decoder and (couriers or self.rights.may_publish(identity, publish.topic))
@@ -210,6 +214,9 @@ class Broker:
     ) -> None:
         """Hand PUBLISHes to whoever needs them before they count as taken. One that is retained comes alone."""
         first = run[0]
+        if identity.claim:
+            self.provisioning.take(identity, run, receipt, sender)
+            return
         if source is UNHEARD and self.courier is not None and self.courier.hears(first.topic):
             self.courier.take(identity, run, receipt)
             return

@@ -30,6 +30,7 @@ from ingest.mqtt.reasons import ReasonCode
 from ingest.mqtt.router import Router
 from ingest.mqtt.sessions import Session, best
 from ingest.mqtt.subscriptions import Grant
+from ingest.provisioning import Provisioner
 from ingest.shadow_writer import Outcome
 
 _TOPIC = re.compile(
@@ -70,6 +71,11 @@ class Courier:
         self._clock = clock
         control.listeners.append(self._ordered)
         control.watchers.append(self._shadow_changed)
+
+    @property
+    def provisioner(self) -> Provisioner | None:
+        """Who adds devices that come by a claim, where this process can."""
+        return self._control.provisioner
 
     def hears(self, topic: str) -> bool:
         """What is published there comes here."""

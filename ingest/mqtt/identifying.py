@@ -5,6 +5,7 @@ In: a CONNECT, and the stream it came over. Out: an `Identity`, or `MalformedPac
 
 from typing import Literal
 
+from headwater.credentials import is_claim_code
 from headwater.errors import Refused, Unavailable
 from headwater.registry import Identity
 from ingest.contract import Door
@@ -26,19 +27,37 @@ def identify(packet: Connect, stream: Stream, broker: Broker, certified: Certifi
         secret = (packet.password or b"").decode()
     except UnicodeDecodeError:
         raise MalformedPacket(ReasonCode.BAD_USER_NAME_OR_PASSWORD, "the password is not UTF-8") from None
+    if is_claim_code(secret):
+        _check_pace(stream, broker)
     try:
-        return _known(packet.username or "", secret, stream, broker.door, certified)
+        identity = _known(packet.username or "", secret, stream, broker.door, certified)
     except Refused as error:
         broker.metrics.refused.labels("mqtt", error.reason).inc()
         broker.quotas.refused(stream.host)
         raise MalformedPacket(OF_REFUSAL[error.reason], error.detail) from None
     except Unavailable as error:
         raise MalformedPacket(ReasonCode.SERVER_UNAVAILABLE, str(error)) from None
+    if identity.claim:
+        if not secret:
+            _check_pace(stream, broker)
+        if packet.will is not None or not packet.clean or packet.properties.session_expiry_interval:
+            detail = "who comes by a claim has neither will nor session: connect with a clean one, without expiry"
+            raise MalformedPacket(ReasonCode.NOT_AUTHORIZED, detail)
+    return identity
+
+
+def _check_pace(stream: Stream, broker: Broker) -> None:
+    """So many may come by claims from one address, right or wrong."""
+    if broker.quotas.provisioning(stream.host):
+        broker.metrics.throttled_connects.inc()
+        raise MalformedPacket(ReasonCode.CONNECTION_RATE_EXCEEDED, "too many come from this address by claims")
 
 
 def _known(name: str, secret: str, stream: Stream, door: Door, certified: Certified) -> Identity:
     """Who shows a certificate and says a name or password as well must be the same by all of them."""
     certificate = None if certified == "none" else stream.certificate()
+    if (claimed := door.claimed(secret, certificate)) is not None:
+        return claimed
     if certificate is None or certified == "none":
         return door.identify(name, secret, loopback=stream.loopback)
     identity = door.identify_certificate(certificate, certified)

@@ -9,6 +9,9 @@ from headwater.registry import Identity
 from ingest.mqtt.shared import inner
 from ingest.topics import source_for
 
+PROVISION = ("provision/#",)
+"""What devices that come by a claim may hear, and may name for the answer."""
+
 
 class Rights:
     """By default a device has its own topics and nothing else. `everything`: everyone has every topic."""
@@ -26,7 +29,12 @@ class Rights:
         return source is not None and (identity.may_send_for(source.device) if source.device else identity.trusted)
 
     def may_subscribe(self, identity: Identity, pattern: str) -> bool:
-        """A device hears `devices/{itself or a child}/…`; whoever may read or is trusted hears everything."""
+        """A device hears `devices/{itself or a child}/…`; whoever may read or is trusted hears everything.
+
+        Who comes by a claim hears what is said to it about that, and nothing else.
+        """
+        if identity.claim:
+            return within(pattern, PROVISION)
         if self._everything or identity.trusted or "read" in identity.roles or "admin" in identity.roles:
             return True
         wanted = inner(pattern)

@@ -66,14 +66,19 @@ def _grant(
     since = broker.plane.routed_next if before is None else before.since  # what waits by it waits on
     grant = Grant(item.qos, item.no_local, item.retain_as_published, identifier, since)
     hold(item.filter, grant, session, broker)
-    if not shared and (item.retain_handling == 0 or (item.retain_handling == 1 and new)):
+    if not shared and not session.identity.claim and (item.retain_handling == 0 or (item.retain_handling == 1 and new)):
         wants.append((item.filter, grant))
     return ReasonCode(item.qos)
 
 
 def hold(pattern: str, grant: Grant, session: Session, broker: Broker) -> None:
-    """A subscription is in force. Those shared of a session that is on the log are so when that has been read back."""
+    """A subscription is in force. Those shared of a session that is on the log are so when that has been read back.
+
+    Who came by a claim is told what concerns it alone: nothing that anyone publishes.
+    """
     session.filters[pattern] = grant
+    if session.identity.claim:
+        return
     if not pattern.startswith(SHARED):
         broker.router.subscriptions.add(pattern, session, grant)
     elif not isinstance(session, KeptSession):

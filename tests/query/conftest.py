@@ -65,6 +65,9 @@ class FakeDoor:
     def identify_certificate(self, certificate: Certificate, by: str) -> Identity:
         raise Refused("bad_credentials", "no such certificate")
 
+    def claimed(self, code: str, certificate: Certificate | None) -> Identity | None:
+        return None
+
     def blocked(self, address: str) -> bool:
         return False
 

@@ -117,7 +117,7 @@ async def test_an_expired_claim_is_refused(
     parts: Parts, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = await claimed(admin, seconds=60)
-    monkeypatch.setattr("query.claim_api.now", lambda: times.now() + 61_000_000)
+    monkeypatch.setattr("ingest.provisioning.now", lambda: times.now() + 61_000_000)
     answer = await provisions(parts, code)
     assert (answer.status_code, "expired" in answer.json()["detail"]) == (403, True)
 

@@ -118,6 +118,9 @@ class FakeDoor:
     def identify_certificate(self, certificate: Certificate, by: str) -> Identity:
         return Identity(name=certificate.cn, device=certificate.cn)
 
+    def claimed(self, code: str, certificate: Certificate | None) -> Identity | None:
+        return None
+
     def blocked(self, address: str) -> bool:
         return address in self.shut_out
 

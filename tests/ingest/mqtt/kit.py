@@ -121,6 +121,7 @@ class ScriptedDoor:
 
     def __init__(self) -> None:
         self.known: dict[str, Identity] = {}
+        self.claims: dict[str, Identity] = {}
         self.refuse: Refused | Unavailable | None = None
         self.shown: list[Certificate] = []
         self.shut_out: set[str] = set()
@@ -145,6 +146,9 @@ class ScriptedDoor:
         if by == "registry" and certificate.fingerprint not in self.known:
             raise Refused("bad_credentials", "not known")
         return self.known.get(certificate.fingerprint) or Identity(name=certificate.cn, device=certificate.cn)
+
+    def claimed(self, code: str, certificate: Certificate | None) -> Identity | None:
+        return self.claims.get(code)
 
     def blocked(self, address: str) -> bool:
         return address in self.shut_out

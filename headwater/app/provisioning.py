@@ -1,0 +1,52 @@
+"""Who adds devices that come by a claim, in a process that has no other use for the registry's tables.
+
+In: the configuration. Out: a `Provisioner`; the tables are opened when the first device comes, and stay open.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import structlog
+
+from headwater.app.attached import Attached
+from headwater.app.backends import open_tables
+from headwater.config import Config
+from headwater.directory import Directory
+from headwater.errors import ConfigError, Unavailable
+from headwater.registry_contract import Registry
+from headwater.supervise import Supervisor
+from ingest.provisioning import Provisioner, authority_of
+
+_REACHED = 10.0
+_STOP = 5.0
+
+
+@asynccontextmanager
+async def provisioning(config: Config, directory: Directory) -> AsyncGenerator[Provisioner]:
+    """Until the block ends. Where the authority's key is not on this machine, nothing is signed here."""
+    tables = Attached("the registry", partial(open_tables, config))
+    running = Supervisor()
+    begun = False
+
+    async def registry() -> Registry:
+        nonlocal begun
+        if not begun:
+            begun = True
+            running.add("registry", tables.run)
+        try:
+            await asyncio.wait_for(tables.reached(asyncio.Event()), _REACHED)
+        except TimeoutError:
+            raise Unavailable("the registry is away", retry_after=_REACHED) from None
+        return tables.store
+
+    try:
+        authority = authority_of(config.registry)
+    except ConfigError as error:
+        structlog.get_logger().info("certificates are signed elsewhere, not here", reason=str(error))
+        authority = None
+    try:
+        yield Provisioner(registry, directory, authority)
+    finally:
+        await running.stop(_STOP)
