@@ -28,6 +28,7 @@ from headwater.log import MESSAGES, REJECTED, TopicSpec
 from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS, Certificate, Identity
 from ingest.contract import Intake, Owner, Receipt, Source
+from ingest.decoders.catalogue import Catalogue
 from ingest.http.server import open_http
 from ingest.intake import LogIntake
 from storage.sqlite_log import open_log
@@ -67,6 +68,8 @@ class NullIntake:
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
         callback()
+
+    source = staticmethod(Catalogue().source)
 
     def accept(
         self, identity: Identity, source: Source, payloads: Sequence[bytes], receipt: Receipt, key: str = ""

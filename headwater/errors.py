@@ -38,6 +38,9 @@ Reason = Literal[
     "no_decoder",
     "unknown_decoder",
     "decoder_failed",
+    "encrypted",
+    "unknown_alias",
+    "unsupported",
     "not_authorized",
     "refused_by_store",
 ]

@@ -4,12 +4,12 @@ accept() is synchronous on purpose: it decodes, validates and queues before it r
 keep their order whatever is awaited elsewhere. When everything a receipt waits for is durable, its owner is told.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from headwater.errors import Reason
+from headwater.errors import Reason, Rejected
 from headwater.message import Message
 from headwater.registry import Certificate, Identity
 
@@ -21,7 +21,8 @@ class Source(msgspec.Struct, frozen=True):
     """Where a payload came in; the same object for all payloads of a connection and topic.
 
     `device`: named by the topic or path, "" if only the payload can say. `decoder`: the one asked for by name, or that
-    of the topic (`ingest.topics`), or "": then a topic means that there is none, and no topic that the payload decides.
+    of the topic (`ingest.decoders.catalogue`), or "": then a topic means that there is none, and no topic that the
+    payload decides. `query`: what an HTTP request for another decoder says behind the question mark.
     """
 
     transport: str
@@ -30,6 +31,7 @@ class Source(msgspec.Struct, frozen=True):
     decoder: str = ""
     content_type: str = ""
     peer: str = ""
+    query: str = ""
 
 
 class Rejection(NamedTuple):
@@ -134,22 +136,89 @@ class Intake(Protocol):
         """
         ...
 
+    def source(self, topic: str, peer: str = "", transport: str = "mqtt") -> Source:
+        """Where all that comes on this topic from this peer comes from; keep it. `decoder` "": there is none for it."""
+        ...
+
     async def drain(self, seconds: float) -> None:
         """Wait until nothing waits for the log, at most so long. For stopping."""
         ...
 
 
+class Uplink(NamedTuple):
+    """What a maker's codec made of a radio payload: named values, nested as it likes, and what it warns of."""
+
+    data: Mapping[str, Any]
+    warnings: Sequence[str] = ()
+
+
+class Codec(Protocol):
+    """A maker's own decoder of radio payloads (`decodeUplink`)."""
+
+    def __call__(self, data: bytes, port: int) -> Uplink:
+        """`data`: the payload as it was before encryption; `port`: LoRaWAN's fPort. Raises `Rejected`."""
+        ...
+
+
+class Context(Protocol):
+    """What a decoder may know beside the payload. Nearly all leave it alone; what it remembers may be gone at any time.
+
+    Only formats that cannot be read otherwise use it: names given once and numbers afterwards (Sparkplug B), bytes
+    that only the maker's codec understands (LoRaWAN).
+    """
+
+    def recall(self, key: str) -> object:
+        """What was remembered of this, or None."""
+        ...
+
+    def remember(self, key: str, value: object) -> None:
+        """Keep it in the memory of this process: bounded, the longest unused goes first."""
+        ...
+
+    def ask(self, topic: str, payload: bytes) -> None:
+        """Have this published to whoever has subscribed to the topic; the same topic at most once in a while."""
+        ...
+
+    def codec(self, *names: str) -> Codec | None:
+        """The first codec of these names, which may be blank."""
+        ...
+
+
+class _Nothing:
+    def recall(self, key: str) -> object:
+        del key
+
+    def remember(self, key: str, value: object) -> None:
+        pass
+
+    def ask(self, topic: str, payload: bytes) -> None:
+        pass
+
+    def codec(self, *names: str) -> Codec | None:
+        del names
+
+
+NOTHING_KNOWN: Context = _Nothing()
+"""For decoding a payload by itself."""
+
+
 class Payload(NamedTuple):
-    """What a decoder gets: the bytes and what is known from outside of them. `received`: microseconds UTC."""
+    """What a decoder gets: the bytes and what is known from outside of them. `received`: microseconds UTC.
+
+    `model`: the registry's model of the source's device, or "".
+    """
 
     data: bytes
     source: Source
     received: int
+    context: Context = NOTHING_KNOWN
+    model: str = ""
 
 
-Decoder = Callable[[Payload], Sequence[Message]]
-"""Payload → messages. Pure: no I/O, no clock, no state. Raises `Rejected`.
+Decoder = Callable[[Payload], Sequence[Message | Rejected]]
+"""Payload → messages, and what of it is none. Pure: no I/O, no clock, no state but `context`. Raises `Rejected`.
 
 It sets `device` and what the payload says (`id` "" unless the device gives its own; `received` and `time` both to
 `payload.received`); the intake fills in id, time, flag, via, decoder and raw (in the first message of a payload).
+Nothing at all stands for a payload that says nothing, such as the empty one that deletes a retained message.
 """

@@ -21,8 +21,9 @@ from headwater.registry import Identity
 from headwater.times import believed
 from ingest.bounds import Bounds, check_size
 from ingest.contract import BLOB, Payload, Receipt, Source
-from ingest.decoders import Family
-from ingest.decoders.choice import NATIVE, by_payload
+from ingest.decoders.catalogue import NATIVE, Catalogue
+from ingest.decoders.families import built_in
+from ingest.decoders.family import Family
 from ingest.decoders.native import read
 from ingest.lanes import AppendLog, Lanes, Terms, Waiting, served
 from ingest.pressure import Pressure
@@ -48,7 +49,11 @@ class LogIntake:
         metrics: Metrics,
         model_of: Callable[[str], str],
         clock: Callable[[], int] = times.now,
+        catalogue: Catalogue | None = None,
     ) -> None:
+        self._catalogue = catalogue or built_in()
+        self._version = self._catalogue.version
+        self.source = self._catalogue.source
         limits = config.ingest
         self._clock = clock
         self._metrics = metrics
@@ -67,7 +72,7 @@ class LogIntake:
                 settle=self._settle,
             )
         )
-        self._routes = Routes(log, config, metrics, model_of, self._lanes)
+        self._routes = Routes(log, config, metrics, model_of, self._lanes, self._catalogue)
         self._rejects = Rejects(log, self._lanes, self._pressure, limits.kept_payload)
         self._publishing = False
         self._latest = 0
@@ -97,6 +102,9 @@ class LogIntake:
         self, identity: Identity, source: Source, payloads: Sequence[bytes], receipt: Receipt, key: str = ""
     ) -> None:
         """See `Intake`. Beyond twice the configured limits of what may wait, all of it fails at once."""
+        if self._version != self._catalogue.version:
+            self._version = self._catalogue.version
+            self._routes.renew()
         route = self._routes.routes.get((identity, source)) or self._routes.open(identity, source)
         pressure = self._pressure
         route.transport.received += len(payloads)
@@ -143,6 +151,9 @@ class LogIntake:
             route.transport.received += len(messages) - 1
             now = self._moments(len(messages))
             for n, message in enumerate(messages):
+                if isinstance(message, Rejected):
+                    self._rejects.add(route, receipt, index, data, message, now + n, again=n > 0)
+                    continue
                 message.received = message.time = now + n
                 try:
                     self._bounds.check_foreign(message)
@@ -167,14 +178,15 @@ class LogIntake:
         self._latest = now + count - 1
         return now
 
-    def _decode(self, route: Route, data: bytes, received: int) -> tuple[Family, Sequence[Message]]:
+    def _decode(self, route: Route, data: bytes, received: int) -> tuple[Family, Sequence[Message | Rejected]]:
         """Which decoder it is and what it makes of the payload; `Rejected`, whatever it raises."""
         check_size(data, route.most)
         if route.refusal is not None:
             raise Rejected(route.refusal.reason, route.refusal.detail)
-        family = route.family or by_payload(data, self._routes.model_of(route.device))
+        model = self._routes.model_of(route.device) if route.device else ""
+        family = route.family or self._catalogue.by_payload(data, model)
         try:
-            return family, family.decode(Payload(data, route.source, received))
+            return family, family.decode(Payload(data, route.source, received, self._catalogue.context, model))
         except Rejected:
             raise
         except Exception as error:  # noqa: BLE001  # a decoder is someone's code on anyone's bytes

@@ -6,6 +6,7 @@ lane and its model's check.
 
 from collections.abc import Callable
 
+from msgspec import structs
 from prometheus_client import Counter
 
 from headwater.config import Config
@@ -15,8 +16,8 @@ from headwater.log import MESSAGES, partition_for
 from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS, Identity
 from ingest.contract import Receipt, Source
-from ingest.decoders import Family
-from ingest.decoders.choice import by_source
+from ingest.decoders.catalogue import Catalogue
+from ingest.decoders.family import Family
 from ingest.lanes import AppendLog, Fate, Lane, Lanes
 from ingest.models import Check, Models
 
@@ -69,8 +70,13 @@ class Route:
 
     __slots__ = ("allowed", "device", "family", "identity", "most", "refusal", "source", "speaker", "transport")
 
-    def __init__(self, identity: Identity, source: Source, transport: Transport, most: int) -> None:
+    def __init__(
+        self, identity: Identity, source: Source, transport: Transport, most: int, catalogue: Catalogue
+    ) -> None:
         self.identity = identity
+        if source.topic and not source.decoder:
+            found = catalogue.source(source.topic, source.peer, source.transport)  # one may have come since
+            source = structs.replace(source, decoder=found.decoder, device=source.device or found.device)
         self.source = source
         self.transport = transport
         self.most = most
@@ -81,7 +87,7 @@ class Route:
         self.refusal: Rejected | None = None
         self.family: Family | None = None
         try:
-            self.family = by_source(source)
+            self.family = catalogue.by_source(source)
         except Rejected as refusal:
             self.refusal = refusal
 
@@ -117,8 +123,15 @@ class Routes:
     """Routes and devices by what names them. Bounded: when a table is full it is emptied and fills again."""
 
     def __init__(
-        self, log: AppendLog, config: Config, metrics: Metrics, model_of: Callable[[str], str], lanes: Lanes
+        self,
+        log: AppendLog,
+        config: Config,
+        metrics: Metrics,
+        model_of: Callable[[str], str],
+        lanes: Lanes,
+        catalogue: Catalogue,
     ) -> None:
+        self.catalogue = catalogue
         self._config = config
         self._metrics = metrics
         self._models = Models(config.models, model_of)
@@ -137,8 +150,12 @@ class Routes:
         if transport is None:
             transport = self.transports[source.transport] = Transport(source.transport, self._metrics)
         most = self._config.mqtt.payload_size if source.transport == "mqtt" else self._config.http.message_size
-        route = self.routes[identity, source] = Route(identity, source, transport, most)
+        route = self.routes[identity, source] = Route(identity, source, transport, most, self.catalogue)
         return route
+
+    def renew(self) -> None:
+        """The table of decoders has changed: every route is worked out again."""
+        self.routes.clear()
 
     def meet(self, name: str, now: int) -> Known:
         """The device with its lane and its model as of now; raises `Rejected` if that is no name for a device."""

@@ -20,10 +20,11 @@ from headwater.errors import Unavailable
 from ingest.agent.buffer import Buffer, NoRoom
 from ingest.agent.lines import buffered
 from ingest.bridge.link import Broker, Link, OldBroker, linked
-from ingest.topics import source_for
+from ingest.decoders.catalogue import Catalogue
 
 log = structlog.get_logger()
 
+_TOPICS = Catalogue()
 _READ = 2**18
 _LONGEST = 2**20
 _PAUSE = 0.2
@@ -162,9 +163,9 @@ class Mqtt:
 
     async def _take(self, _: Link, topic: str, payload: bytes, __: int) -> None:
         """What comes in one turn is kept in one transaction."""
-        source = source_for(topic, "")
+        source = _TOPICS.source(topic)
         now = time.time_ns() // 1_000_000
-        self._coming.append(buffered(payload, now, source.device if source else "", again=True))
+        self._coming.append(buffered(payload, now, source.device, again=True))
         before = self._kept
         if before is None or before.done():
             self._kept = asyncio.ensure_future(self._keep())

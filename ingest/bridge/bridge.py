@@ -21,7 +21,7 @@ from headwater.metrics import Metrics
 from headwater.registry import Identity
 from ingest.bridge.link import Broker, Link, OldBroker, linked
 from ingest.contract import Intake, Receipt, Source
-from ingest.topics import compile_pattern, source_for, unknown_source
+from ingest.decoders.patterns import compile_pattern
 
 log = structlog.get_logger()
 
@@ -162,7 +162,7 @@ class Bridge:
             if fit := pattern.fullmatch(topic):
                 ours = name.replace("{device}", fit.groupdict().get("device", ""))
                 break
-        return source_for(ours, peer, TRANSPORT) or unknown_source(ours, peer, TRANSPORT)
+        return self._intake.source(ours, peer, TRANSPORT)
 
 
 def _broker(name: str, settings: Settings) -> Broker:

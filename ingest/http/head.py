@@ -1,7 +1,8 @@
 """A request's head → what the ingest route must know of it, or None if the request is for another route. Pure.
 
 In: method, target, header lines (names in lower case). Out: a `Head`; what is wrong with it stands in `refusal`.
-Routes: `POST /ingest` and `POST /ingest/{device}`, either with `?decoder=NAME`. Other parameters are left alone.
+Routes: `POST /ingest` and `POST /ingest/{device}`, either with `?decoder=NAME`, or `?topic=TOPIC` as
+if it had come by MQTT. Other parameters are the decoder's (`query`): a request without a body is its query, also a GET.
 `/ingest/{device}/blob` is another route (`ingest.blobs`).
 """
 
@@ -37,6 +38,7 @@ _OF_INTEREST = {
     b"x-forwarded-for",
 }
 _KEPT = 512  # the longest target and content type that are remembered
+_QUERY = 4096
 _NAME = 256  # what is longer is no valid name, and neither are its first letters
 _LISTS = {b"connection", b"content-encoding", b"forwarded", b"x-forwarded-for"}
 
@@ -44,7 +46,8 @@ _LISTS = {b"connection", b"content-encoding", b"forwarded", b"x-forwarded-for"}
 class Route(NamedTuple):
     """Where a payload is for: the same object for the same target and content type.
 
-    `lines`: the content type says NDJSON. `native`: no other decoder is asked for.
+    `lines`: the content type says NDJSON. `native`: no other decoder is asked for. `query`: where one is, what stands
+    behind the question mark.
     """
 
     device: str
@@ -52,6 +55,8 @@ class Route(NamedTuple):
     content_type: str
     lines: bool
     native: bool
+    query: str = ""
+    topic: str = ""
 
 
 class Head(msgspec.Struct):
@@ -113,8 +118,8 @@ def read_blob_head(target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Hea
 
 def _check(head: Head, method: bytes, values: dict[bytes, bytes], twice: bytes) -> None:
     """Fill in what can be wrong; raises `BadRequest`."""
-    if method != b"POST":
-        detail = "the ingest route takes POST"
+    if method != b"POST" and not (method == b"GET" and head.route.query):
+        detail = "the ingest route takes POST, and GET with ?decoder=NAME where a decoder reads the query"
         raise BadRequest(Refusal(405, "method_not_allowed", detail, b"allow: POST\r\n", method == b"HEAD"))
     if twice:
         raise _bad("bad_request", f"the header {twice.decode('latin-1')} is there more than once")
@@ -153,18 +158,24 @@ def _route(target: bytes, content_type: bytes) -> Route | None:
         return None
     if path.endswith(BLOB):
         return None
-    decoder = _decoder(query.decode("latin-1"))
+    asked = query.decode("latin-1")
+    decoder, topic = _named(asked, "decoder"), _named(asked, "topic")
     media = content_type.partition(b";")[0].strip().lower().decode("latin-1")
     device = unquote(path[len(PATH) + 1 :].decode("latin-1"))
-    return Route(device[:_NAME], decoder[:_NAME], media[:_NAME], media in _LINES, decoder in _NATIVE)
+    native = decoder in _NATIVE and not topic
+    return Route(
+        device[:_NAME], decoder[:_NAME], media[:_NAME], media in _LINES, native, "" if native else asked[:_QUERY], topic
+    )
 
 
 _cached_route = lru_cache(maxsize=4096)(_route)
 
 
-def _decoder(query: str) -> str:
+def _named(query: str, name: str) -> str:
+    if name not in query:
+        return ""
     try:
-        return parse_qs(query, max_num_fields=100).get("decoder", [""])[-1]
+        return parse_qs(query, max_num_fields=100).get(name, [""])[-1]
     except ValueError:
         return ""
 

@@ -17,7 +17,7 @@ from ingest.contract import Source
 from ingest.http.connection import LINE, LINE_PAUSE, TURNS, Connection, Exchange
 from ingest.http.head import Head, Route, read_blob_head, read_head
 from ingest.http.reply import BadRequest, Refusal, busy, stopping
-from ingest.http.request import inflate, payloads, too_large
+from ingest.http.request import inflate, payloads, source_of, too_large
 from ingest.http.service import Service
 from ingest.http.upgrade import without_upgrade
 from ingest.http.websocket import Opening, opening
@@ -326,9 +326,9 @@ class IngestProtocol(Connection):
             exchange.answer = self._service.replies.refusal(error.refusal, close=exchange.close)
             return
         route = head.route
-        if route is not self._route:
+        if route is not self._route or route.query:
             self._route = route
-            self._source = Source("http", "", route.device, route.decoder, route.content_type, self._peer)
+            self._source = source_of(route, self._peer, body)
         self._service.intake.accept(identity, self._source, found, exchange, head.key)
 
     # limits

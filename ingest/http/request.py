@@ -4,7 +4,8 @@ One JSON object, an array of them, or NDJSON: one object a line. NDJSON is known
 a first line that is an object by itself, with more behind it. Each payload keeps the bytes it came as, without the
 white space around it; blank lines are none (an index counts lines with content). What cannot be split is one payload:
 the intake says what is wrong with it.
-With a decoder other than the native one, the body is one payload as it is, unless its content type is NDJSON.
+With a decoder other than the native one, the body is one payload as it is, unless its content type is NDJSON; without
+a body, the query is.
 """
 
 import re
@@ -12,6 +13,7 @@ import zlib
 
 import msgspec
 
+from ingest.contract import Source
 from ingest.http.head import Route
 from ingest.http.reply import BadRequest, Refusal
 
@@ -41,7 +43,7 @@ def payloads(body: bytes, route: Route) -> list[bytes]:
     if route.lines:
         found = _lines(body)
     elif not route.native:
-        found = [body] if body else []
+        found = [body or route.query.encode("latin-1")]
     else:
         found = _by_content(body.strip())
     if not found:
@@ -111,6 +113,12 @@ def _lines(body: bytes) -> list[bytes]:
     if body.count(b"\n") > 4 * MOST_PAYLOADS:
         raise BadRequest(_too_many(f"more than {4 * MOST_PAYLOADS:,} lines"))
     return list(filter(None, map(bytes.strip, body.split(b"\n"))))
+
+
+def source_of(route: Route, peer: str, body: bytes) -> Source:
+    """Where a request's payloads come from. A query that is the payload itself is not told twice."""
+    query = route.query if body else ""
+    return Source("http", route.topic, route.device, route.decoder, route.content_type, peer, query)
 
 
 def inflate(body: bytes, most: int) -> bytes:

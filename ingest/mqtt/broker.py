@@ -25,7 +25,6 @@ from ingest.mqtt.routed import Chosen
 from ingest.mqtt.router import Router
 from ingest.mqtt.sessions import Sessions
 from ingest.quotas import Quotas
-from ingest.topics import source_for, unknown_source
 
 _TOLD = 100
 """Connections beyond the limit that may be there at once, to get their CONNACK with "server busy"."""
@@ -107,7 +106,7 @@ class Broker:
         self.patience = config.ingest.append_time
         self.intake = intake
         self.plane = plane
-        self.rights = Rights(everything=config.mqtt.broker)
+        self.rights = Rights(intake.source, everything=config.mqtt.broker)
         self.accept = intake.accept
         self.door = door
         self.metrics = metrics
@@ -204,7 +203,7 @@ class Broker:
         """Where a PUBLISH comes from; `UNHEARD` if it is for subscribers alone, because no decoder knows its topic."""
         if identity.claim:
             return UNHEARD
-        source = source_of(publish, peer)
+        source = source_of(self.intake, publish, peer)
         couriers = self.courier is not None and self.courier.hears(publish.topic)
         unheard = not source.decoder and (couriers or self.rights.may_publish(identity, publish.topic))
         return UNHEARD if unheard else source
@@ -265,9 +264,9 @@ class Broker:
         return heard + len(chosen)
 
 
-def source_of(publish: Publish, peer: str) -> Source:
+def source_of(intake: Intake, publish: Publish, peer: str) -> Source:
     """Where a PUBLISH comes from, for the intake; a topic that no decoder knows is the intake's to reject."""
-    source = source_for(publish.topic, peer) or unknown_source(publish.topic, peer)
+    source = intake.source(publish.topic, peer)
     content_type = publish.properties.content_type
     if content_type is None:
         return source

@@ -108,6 +108,9 @@ OF_REJECTION: Final[Mapping[Reason, ReasonCode]] = {
     "no_decoder": _TOPIC,
     "unknown_decoder": _OWN,
     "decoder_failed": _OWN,
+    "encrypted": _PAYLOAD,
+    "unknown_alias": _OWN,
+    "unsupported": _OWN,
     "not_authorized": ReasonCode.NOT_AUTHORIZED,
     "refused_by_store": _OWN,
 }

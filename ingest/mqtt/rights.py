@@ -4,19 +4,25 @@ In: an identity, a topic name or filter. Out: yes or no. What a decoder knows is
 by message: here it is whether a topic is anyone's to use at all.
 """
 
+from collections.abc import Callable
+
 from headwater.grants import within
 from headwater.registry import Identity
+from ingest.contract import Source
 from ingest.mqtt.shared import inner
-from ingest.topics import source_for
 
 PROVISION = ("provision/#",)
 """What devices that come by a claim may hear, and may name for the answer."""
 
 
 class Rights:
-    """By default a device has its own topics and nothing else. `everything`: everyone has every topic."""
+    """By default a device has its own topics and nothing else. `everything`: everyone has every topic.
 
-    def __init__(self, *, everything: bool = False) -> None:
+    `source`: the source of a topic, as the intake knows it.
+    """
+
+    def __init__(self, source: Callable[[str], Source], *, everything: bool = False) -> None:
+        self._source = source
         self._everything = everything
 
     def may_publish(self, identity: Identity, topic: str) -> bool:
@@ -25,8 +31,10 @@ class Rights:
             return True
         if identity.publish and within(topic, identity.publish):
             return True
-        source = source_for(topic, "")
-        return source is not None and (identity.may_send_for(source.device) if source.device else identity.trusted)
+        source = self._source(topic)
+        if not source.decoder:
+            return False
+        return identity.may_send_for(source.device) if source.device else identity.trusted
 
     def may_subscribe(self, identity: Identity, pattern: str) -> bool:
         """A device hears `devices/{itself or a child}/…`; whoever may read or is trusted hears everything.

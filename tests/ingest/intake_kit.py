@@ -17,6 +17,7 @@ from headwater.message import Message, RejectedMessage, decode_message, decode_r
 from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS, Identity
 from ingest.contract import Receipt, Source
+from ingest.decoders.catalogue import Catalogue
 from ingest.intake import LogIntake
 
 NOW = 1_763_719_000_000_000
@@ -120,12 +121,14 @@ async def until(condition: object, turns: int = 2000) -> None:
 class Bench:
     """An intake on a scripted log, its metrics, a clock that is set by hand, and one owner."""
 
-    def __init__(self, log: ScriptedLog, config: Config, model_of: Callable[[str], str]) -> None:
+    def __init__(
+        self, log: ScriptedLog, config: Config, model_of: Callable[[str], str], catalogue: Catalogue | None
+    ) -> None:
         self.log = log
         self.now = NOW
         self.metrics = Metrics()
         self.owner = Owner()
-        self.intake = LogIntake(log, config, self.metrics, model_of, lambda: self.now)
+        self.intake = LogIntake(log, config, self.metrics, model_of, lambda: self.now, catalogue)
 
     def offer(
         self, *payloads: object, identity: Identity = ANONYMOUS, source: Source = MQTT, key: str = "", tag: int = 0
@@ -162,9 +165,10 @@ async def bench(
     *script: Step,
     models: dict[str, Model] | None = None,
     model_of: Callable[[str], str] = lambda _device: "",
+    catalogue: Catalogue | None = None,
     **ingest: Any,
 ) -> AsyncGenerator[Bench]:
     config = Config(ingest=Ingest.model_validate({"linger": 0} | ingest), models=models or {})
-    made = Bench(ScriptedLog(*script), config, model_of)
+    made = Bench(ScriptedLog(*script), config, model_of, catalogue)
     async with made.intake:
         yield made

@@ -14,8 +14,8 @@ from headwater.message import decode_message
 from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS
 from ingest.contract import Intake, Receipt, Source
+from ingest.decoders.catalogue import Catalogue
 from ingest.intake import LogIntake
-from ingest.topics import source_for
 from storage.sqlite_log import open_log
 from tests.ingest.intake_kit import MQTT, NOW, Owner, bench, named, until
 
@@ -138,8 +138,8 @@ async def test_on_the_real_log_what_is_acknowledged_is_there_in_the_order_it_cam
 
 
 def test_topics_name_the_device_and_the_decoder() -> None:
-    source = source_for("devices/pump-7/telemetry", "peer")
+    source = Catalogue().source("devices/pump-7/telemetry", "peer")
 
     assert source == Source("mqtt", "devices/pump-7/telemetry", "pump-7", "native", peer="peer")
     for topic in ("devices/pump-7", "devices/pump-7/telemetry/x", "Devices/pump-7/telemetry", "", "a/b"):
-        assert source_for(topic, "peer") is None
+        assert not Catalogue().source(topic, "peer").decoder

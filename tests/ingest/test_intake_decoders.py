@@ -1,14 +1,15 @@
 """Decoders that are not ours, shown with families that are not there yet."""
 
 from collections.abc import Sequence
-
-import pytest
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from headwater.config_models import Model
 from headwater.message import Message
 from ingest.contract import Payload, Source
-from ingest.decoders import Family, choice
-from tests.ingest.intake_kit import bench, named
+from ingest.decoders.catalogue import Catalogue
+from ingest.decoders.family import Family
+from tests.ingest.intake_kit import Bench, bench, named
 
 
 def is_pairs(data: bytes) -> bool:
@@ -33,13 +34,12 @@ class TestDecoders:
         Family("by-model", pairs, models=("odd",)),
     )
 
-    @pytest.fixture(autouse=True)
-    def _families(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(choice, "FAMILIES", self.FAMILIES)
+    def bench(self, **settings: Any) -> AbstractAsyncContextManager[Bench]:
+        return bench(catalogue=Catalogue(self.FAMILIES), **settings)
 
     async def test_one_payload_may_be_many_messages_with_ids_of_their_own_and_its_bytes_kept_once(self) -> None:
         source = Source("http", device="d", decoder="pairs")
-        async with bench(duplicates=0) as desk:
+        async with self.bench(duplicates=0) as desk:
             receipt = await desk.take(b"a=1 b=2", source=source)
             await desk.take(b"a=1 b=2", source=source)
             await desk.take(b"a=1 b=2", source=source, key="k")
@@ -54,7 +54,7 @@ class TestDecoders:
 
     async def test_what_a_decoder_lets_pass_is_checked_all_the_same(self) -> None:
         source = Source("http", device="d", decoder="pairs")
-        async with bench() as desk:
+        async with self.bench() as desk:
             receipt = await desk.take(b"a=nan b=1 c=inf", source=source)
 
             assert [one.reason for one in receipt.rejections or ()] == ["bad_value", "bad_value"]
@@ -62,12 +62,15 @@ class TestDecoders:
             assert [record.payload for record in desk.rejected] == [b"a=nan b=1 c=inf", b""]
 
     async def test_whatever_a_decoder_raises_is_a_rejection(self) -> None:
-        async with bench() as desk:
+        async with self.bench() as desk:
             receipt = await desk.take(b"\xff", b"a=x", source=Source("http", device="d", decoder="pairs"))
             assert [one.reason for one in receipt.rejections or ()] == ["decoder_failed", "decoder_failed"]
 
     async def test_the_model_or_the_content_chooses_where_nothing_else_does(self) -> None:
-        async with bench(models={"odd": Model()}, model_of=lambda device: "odd" * (device == "o")) as desk:
+        def model_of(device: str) -> str:
+            return "odd" * (device == "o")
+
+        async with self.bench(models={"odd": Model()}, model_of=model_of) as desk:
             await desk.take(b"a=1", source=Source("http", device="o"))
             await desk.take(b"a=1", {"x": 1}, named(), source=Source("http", device="pump-7"))
             assert {message.decoder for message in desk.messages if message.device == "o"} == {"by-model"}

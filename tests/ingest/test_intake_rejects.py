@@ -8,7 +8,7 @@ import pytest
 from headwater.config_models import FieldModel, Model
 from headwater.registry import Identity
 from ingest.contract import Source
-from ingest.topics import unknown_source
+from ingest.decoders.catalogue import Catalogue
 from tests.ingest.intake_kit import NOW, PUMP, bench, named, until
 
 
@@ -129,13 +129,13 @@ class TestRejected:
 
     async def test_a_topic_without_a_decoder_and_a_decoder_that_is_not_there(self) -> None:
         async with bench() as desk:
-            topic = await desk.take(named(), source=unknown_source("tele/x/SENSOR", "peer"))
+            topic = await desk.take(named(), source=Catalogue().source("some/x/thing", "peer"))
             asked = await desk.take(named(), source=Source("http", decoder="nativ"))
 
             assert topic.rejections
             assert asked.rejections
             assert (topic.rejections[0].reason, asked.rejections[0].reason) == ("no_decoder", "unknown_decoder")
-            assert {record.topic for record in desk.rejected} == {"tele/x/SENSOR", ""}
+            assert {record.topic for record in desk.rejected} == {"some/x/thing", ""}
 
 
 class TestModels:

@@ -10,6 +10,7 @@ from headwater.config_quotas import Quota
 from headwater.config_quotas import Quotas as Settings
 from headwater.registry import ANONYMOUS, Identity
 from ingest.contract import Receipt, Source
+from ingest.decoders.catalogue import Catalogue
 from ingest.quotas import Bucket, Quotas
 from ingest.rates import report
 
@@ -30,6 +31,8 @@ class Kept:
     def __init__(self) -> None:
         self.full = False
         self.messages: list[dict[str, Any]] = []
+
+    source = staticmethod(Catalogue().source)
 
     def accept(
         self, identity: Identity, source: Source, payloads: list[bytes], receipt: Receipt, key: str = ""

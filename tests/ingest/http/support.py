@@ -14,6 +14,7 @@ from headwater.errors import Reason, Refused
 from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS, Certificate, Identity
 from ingest.contract import Receipt, Rejection, Source
+from ingest.decoders.catalogue import Catalogue
 from ingest.http.server import HttpServer
 
 PATIENCE = 10.0
@@ -45,6 +46,8 @@ class FakeIntake:
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
         callback()
+
+    source = staticmethod(Catalogue().source)
 
     def accept(
         self, identity: Identity, source: Source, payloads: Sequence[bytes], receipt: Receipt, key: str = ""

@@ -11,6 +11,7 @@ from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS, Certificate, Identity
 from ingest.contract import Owner, Receipt, Rejection, Source
 from ingest.control import Control, open_control
+from ingest.decoders.catalogue import Catalogue
 from ingest.mqtt.broker import Broker
 from ingest.mqtt.connection import Connection
 from ingest.mqtt.encoding import encode
@@ -76,6 +77,8 @@ class ScriptedIntake:
         callbacks, self.relieved = self.relieved, []
         for callback in callbacks:
             callback()
+
+    source = staticmethod(Catalogue().source)
 
     def accept(
         self, identity: Identity, source: Source, payloads: Sequence[bytes], receipt: Receipt, key: str = ""

@@ -4,9 +4,12 @@ import pytest
 
 from headwater.errors import Reason, RefusedReason
 from headwater.registry import ANONYMOUS, Identity
+from ingest.decoders.catalogue import Catalogue
 from ingest.mqtt.reasons import OF_REFUSAL, OF_REJECTION, MalformedPacket, ReasonCode
 from ingest.mqtt.rights import Rights
 from ingest.mqtt.topics import LEVELS, TOPIC_LENGTH, check_filter, check_name
+
+RIGHTS = Rights(Catalogue().source)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,7 @@ DEVICE = Identity(name="gw", device="gw", speaks_for=("child-1", "tag-*"))
     "pattern", ["devices/gw/#", "devices/gw/commands", "devices/child-1/+", "devices/tag-77/#", "devices/gw/+/x"]
 )
 def test_a_device_hears_itself_and_its_children(pattern: str) -> None:
-    assert Rights().may_subscribe(DEVICE, pattern)
+    assert RIGHTS.may_subscribe(DEVICE, pattern)
 
 
 @pytest.mark.parametrize(
@@ -72,19 +75,19 @@ def test_a_device_hears_itself_and_its_children(pattern: str) -> None:
     ],
 )
 def test_a_device_hears_nobody_else(pattern: str) -> None:
-    assert not Rights().may_subscribe(DEVICE, pattern)
+    assert not RIGHTS.may_subscribe(DEVICE, pattern)
 
 
 def test_a_gateway_for_everyone_still_names_the_device_it_hears() -> None:
     everyone = Identity(name="gw", device="gw", speaks_for=("*",))
-    assert Rights().may_subscribe(everyone, "devices/any/#")
-    assert not Rights().may_subscribe(everyone, "devices/+/#")
+    assert RIGHTS.may_subscribe(everyone, "devices/any/#")
+    assert not RIGHTS.may_subscribe(everyone, "devices/+/#")
 
 
 def test_who_may_read_hears_everything_and_who_may_only_send_hears_nothing() -> None:
     for identity in (ANONYMOUS, Identity("r", roles=("read",)), Identity("a", roles=("admin",))):
-        assert Rights().may_subscribe(identity, "#")
-    assert not Rights().may_subscribe(Identity("i", roles=("ingest",)), "devices/d1/#")
+        assert RIGHTS.may_subscribe(identity, "#")
+    assert not RIGHTS.may_subscribe(Identity("i", roles=("ingest",)), "devices/d1/#")
 
 
 def test_every_reason_of_ours_has_a_reason_code() -> None:

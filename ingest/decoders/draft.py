@@ -1,0 +1,181 @@
+"""A message in the making, for decoders of foreign formats: values sorted into fields and texts, sentinels left out.
+
+In: values as a payload gave them, with their names. Out: a `Message` that keeps to the bounds of `ingest.bounds`.
+
+Names are the maker's own, levels of nesting joined by dots (`SI7021.Temperature`, `switch:0.apower`, `fix.0`). Every
+unit is normalised to that of `headwater.units`; where a value is left out because it cannot be one, a text
+`note.NAME` says why. Kinds of messages: `telemetry`, `status` (text `status`: online, offline: last wills, births),
+`event` (something happened once), `description` (what the device is: texts `name`, `model`, `manufacturer`,
+`firmware`, `unit.FIELD`), `command` (said to the device, by others).
+"""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from headwater.errors import Rejected
+from headwater.message import Heard, Message, Number, Position
+from ingest.contract import Payload
+from ingest.decoders.parts import EXACT, short
+
+TEXT = 1024
+NAME = 128
+DEPTH = 32
+MOST = 256
+_NOTHING = frozenset({"", "null", "none", "None", "unknown", "unavailable", "N/A", "n/a", "NaN", "nan", "undefined"})
+
+
+class Draft:
+    """Begin with the device; `put`, `tree` and the attributes fill it; `message()` ends it."""
+
+    __slots__ = ("_received", "at", "device", "fields", "heard_by", "id", "kind", "position", "seq", "texts")
+
+    def __init__(self, payload: Payload, device: str = "", kind: str = "telemetry") -> None:
+        own = device or payload.source.device
+        if not own:
+            raise Rejected("missing_device", "name the device in the payload, the topic or the path")
+        self.device = own
+        self.kind = kind
+        self.at: int | None = None
+        self.seq: int | None = None
+        self.id = ""
+        self.fields: dict[str, Number] = {}
+        self.texts: dict[str, str] = {}
+        self.position: Position | None = None
+        self.heard_by: list[Heard] = []
+        self._received = payload.received
+
+    def put(self, name: str, value: Any) -> None:
+        """Any scalar: numbers and booleans are fields, texts texts; null, blank and "unavailable" are nothing."""
+        if value.__class__ is float:
+            if isfinite(value):
+                self.fields[name] = value
+            else:
+                self.note(name, "not a finite number")
+        elif value is None:
+            return
+        elif value.__class__ is bool:
+            self.fields[name] = value
+        elif isinstance(value, int):
+            if -EXACT <= value <= EXACT:
+                self.fields[name] = value
+            else:
+                self.texts[name] = str(value)
+        elif isinstance(value, str):
+            if value not in _NOTHING:
+                self.texts[name] = value if len(value) <= TEXT else value[: TEXT - 1] + "…"
+        else:
+            raise Rejected("bad_shape", f"{short(name)} is {type(value).__name__}; a value is a number or a text")
+
+    def number(self, name: str, value: Any) -> None:
+        """`put`, and a text that is a number is one: `"21.5"`, `" 7 "`; any other text stays a text."""
+        if isinstance(value, str):
+            found = numeric(value)
+            if found is not None:
+                value = found
+        self.put(name, value)
+
+    def tree(self, value: Any, prefix: str = "") -> None:
+        """Every scalar below an object or array, by its path."""
+        waiting = [(prefix, value, 0)]
+        while waiting:
+            name, value, depth = waiting.pop()
+            if isinstance(value, Mapping):
+                pairs = value.items()
+            elif isinstance(value, list | tuple):
+                pairs = enumerate(value)
+            else:
+                self.put(name, value)
+                continue
+            if depth >= DEPTH:
+                raise Rejected("too_deep", f"objects or arrays are nested more than {DEPTH} deep")
+            below = [(f"{name}.{key}" if name else str(key), item, depth + 1) for key, item in pairs]
+            waiting.extend(reversed(below))
+
+    def note(self, name: str, why: str) -> None:
+        """Say why a value is not there."""
+        self.texts[f"note.{name}"] = why[:TEXT]
+
+    def place(self, lat: Any, lon: Any, alt: Any = None, accuracy: Any = None) -> None:
+        """Where it is; (0, 0) and what is no place on Earth is noted. Numeric texts are taken."""
+        north, east = as_float(lat), as_float(lon)
+        if north is None or east is None:
+            return
+        if not (-90 <= north <= 90 and -180 <= east <= 180):
+            self.note("position", f"{north}, {east} is no place")
+        elif north == 0 == east:
+            self.note("position", "0, 0: no fix")
+        else:
+            far = as_float(accuracy)
+            self.position = Position(north, east, as_float(alt), far if far is not None and far >= 0 else None)
+
+    def message(self) -> Message:
+        """What it came to. Names longer than a field's may be are shortened; what has nothing in it is rejected."""
+        fields, texts = self.fields, self.texts
+        if not fields and not texts and self.position is None and not self.heard_by:
+            raise Rejected("no_fields", "there is no value in it")
+        if len(fields) + len(texts) > MOST:
+            raise Rejected("too_many_fields", f"a message has at most {MOST} fields and texts")
+        return Message(
+            self.device,
+            self.id,
+            self._received,
+            self._received,
+            self.at,
+            self.seq,
+            "",
+            "",
+            self.kind,
+            fields,
+            texts,
+            self.position,
+            self.heard_by,
+        )
+
+    def messages(self) -> list[Message]:
+        """`message`, in as many parts as it takes: what is too much for one message is said in several."""
+        names = [*self.fields, *self.texts]
+        if len(names) <= MOST:
+            return [self.message()]
+        fields, texts, made = self.fields, self.texts, list[Message]()
+        for start in range(0, len(names), MOST):
+            part = names[start : start + MOST]
+            self.fields = {name: fields[name] for name in part if name in fields}
+            self.texts = {name: texts[name] for name in part if name in texts and name not in self.fields}
+            made.append(self.message())
+            self.position, self.heard_by = None, []
+        return made
+
+    @property
+    def empty(self) -> bool:
+        """True as long as nothing was said."""
+        return not (self.fields or self.texts or self.heard_by or self.position)
+
+
+def numeric(text: str) -> int | float | None:
+    """The number that a text is, decimal and finite, or None."""
+    body = text.strip()
+    if not body or body[-1] not in "0123456789." or "_" in body:
+        return None
+    try:
+        return int(body)
+    except ValueError:
+        pass
+    try:
+        value = float(body)
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
+
+
+def as_float(value: Any) -> float | None:
+    """A finite number of a number or numeric text, else None."""
+    if isinstance(value, str):
+        value = numeric(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if isfinite(found) else None
