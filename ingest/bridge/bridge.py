@@ -28,6 +28,8 @@ log = structlog.get_logger()
 TRANSPORT = "bridge"
 _SHARE = "bridge-"
 _COMMANDS = "/commands"
+_CLOSED = 2
+"""Connections in a row that a broker must close at MQTT 5's CONNECT until it is believed not to know it."""
 
 
 class _Owner:
@@ -77,30 +79,37 @@ class Bridge:
     async def run(self, stop: asyncio.Event) -> None:
         """Read until told to stop; connects again, with growing pauses, whenever the broker is away."""
         pause = self._settings.retry_first
-        said = False
+        said, closed = False, 0
         while not stop.is_set():
+            five = self._five
+            self._five = self._settings.version != "3.1.1"  # whatever it spoke before: it may be another one by now
             try:
-                await self._read(stop)
-                pause, said = self._settings.retry_first, False
-            except OldBroker:
-                if self._settings.version == "5":
-                    raise
-                self._five = False
-                continue
+                await self._read(stop, five=five)
+                pause, said, closed = self._settings.retry_first, False, 0
+            except OldBroker as error:
+                closed += 1
+                if self._settings.version == "auto" and (error.said or closed >= _CLOSED):
+                    self._five, closed = False, 0
+                    continue
+                said = self._waits(error, said=said)
             except Unavailable as error:
-                if not said:
-                    log.warning("a bridge waits for its broker", bridge=self._name, error=str(error))
-                said = True
+                said = self._waits(error, said=said)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause * random.uniform(0.5, 1.0))  # noqa: S311
             pause = min(2 * pause, self._settings.retry_most)
 
-    async def _read(self, stop: asyncio.Event) -> None:
+    def _waits(self, error: Unavailable, *, said: bool) -> bool:
+        """Say so, once."""
+        if not said:
+            log.warning("a bridge waits for its broker", bridge=self._name, error=str(error))
+        return True
+
+    async def _read(self, stop: asyncio.Event, *, five: bool) -> None:
         """One connection, until it is lost or we are told to stop."""
-        async with linked(self._broker, self._filters(), self._take, five=self._five) as link:
+        async with linked(self._broker, self._filters(five=five), self._take, five=five) as link:
             self._open.inc()
             self._link = link
-            log.info("a bridge reads", bridge=self._name, mqtt="5" if self._five else "3.1.1")
+            log.info("a bridge reads", bridge=self._name, mqtt="5" if five else "3.1.1")
             waiting = [asyncio.ensure_future(link.lost.wait()), asyncio.ensure_future(stop.wait())]
             try:
                 await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -111,9 +120,9 @@ class Bridge:
                     task.cancel()
                 await asyncio.wait(waiting)
 
-    def _filters(self) -> list[str]:
+    def _filters(self, *, five: bool) -> list[str]:
         settings = self._settings
-        if settings.share and self._five:
+        if settings.share and five:
             return [f"$share/{settings.share}/{name}" for name in settings.filters]
         return list(settings.filters)
 

@@ -20,6 +20,7 @@ from headwater.errors import Unavailable
 
 KEEP_ALIVE = 30
 _NOT_GRANTED = 0x80
+_UNSUPPORTED = 0x84
 _quiet = logging.getLogger("gmqtt")
 _quiet.setLevel(logging.CRITICAL)  # what it has to say, the bridge says in a line of its own
 
@@ -28,7 +29,11 @@ Take = Callable[["Link", str, bytes, int], Awaitable[None]]
 
 
 class OldBroker(Unavailable):
-    """It does not speak MQTT 5."""
+    """It does not speak MQTT 5. `said`: in so many words; else it has closed the connection, as one that stops does."""
+
+    def __init__(self, message: str, *, said: bool) -> None:
+        super().__init__(message)
+        self.said = said
 
 
 class Broker(NamedTuple):
@@ -66,8 +71,14 @@ class _Unacknowledged(PersistentStorage):
 
 
 class _Client(gmqtt.Client):
-    async def reconnect(self, delay: bool = False) -> None:  # noqa: FBT001, FBT002 - gmqtt's signature
+    """`older`: set when the broker has said that it speaks 3.1.1, as gmqtt would then on a new connection."""
+
+    older: asyncio.Event
+
+    async def reconnect(self, delay: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - gmqtt's signature
         """Never by itself: the bridge makes a new link."""
+        if self._connection_state.protocol_version == MQTTv311:
+            self.older.set()
 
 
 class Link:
@@ -85,6 +96,7 @@ class Link:
             broker.client_id, clean_session=False, optimistic_acknowledgement=False, logger=_quiet,
             persistent_storage=self._sent, **properties,
         )  # fmt: skip
+        self._client.older = self._older = asyncio.Event()
         if broker.user:
             self._client.set_auth_credentials(broker.user, broker.password)
         self._client.on_message = self._on_message
@@ -100,21 +112,28 @@ class Link:
                 broker.host, broker.port, ssl=broker.tls or False, keepalive=KEEP_ALIVE, version=version
             )
         )
-        ended = asyncio.ensure_future(self.lost.wait())
+        ended, older = asyncio.ensure_future(self.lost.wait()), asyncio.ensure_future(self._older.wait())
+        tasks = (connecting, ended, older)
         try:
-            await asyncio.wait((connecting, ended), timeout=broker.time, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, timeout=broker.time, return_when=asyncio.FIRST_COMPLETED)
             if connecting.done():
                 connecting.result()
+            elif self._five and self._older.is_set():
+                raise OldBroker(f"{broker.host}:{broker.port} does not speak MQTT 5", said=True)
             elif self._five and self.lost.is_set():
-                raise OldBroker(f"{broker.host}:{broker.port} closes what begins with MQTT 5")
+                raise OldBroker(f"{broker.host}:{broker.port} closes what begins with MQTT 5", said=False)
             else:
                 raise Unavailable(f"{broker.host}:{broker.port} does not answer as a broker does")
-        except (OSError, gmqtt.MQTTConnectError) as error:
+        except gmqtt.MQTTConnectError as error:
+            if self._five and error._code == _UNSUPPORTED:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - it has no other name
+                raise OldBroker(f"{broker.host}:{broker.port} does not speak MQTT 5", said=True) from error
+            raise Unavailable(f"{broker.host}:{broker.port}: {error}") from error
+        except OSError as error:
             raise Unavailable(f"{broker.host}:{broker.port}: {error}") from error
         finally:
-            for task in (connecting, ended):
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait((connecting, ended))
+            await asyncio.wait(tasks)
 
     async def subscribe(self, filters: Sequence[str]) -> None:
         """At QoS 1; raises `Unavailable` if one of them is not granted."""
