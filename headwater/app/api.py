@@ -16,12 +16,12 @@ from headwater.app.backends import (
     open_log_files,
     open_reports,
     open_search,
-    open_tables,
 )
 from headwater.app.events import open_events
 from headwater.app.front_door import Addresses, front_door
 from headwater.app.large import blobs_of, sweep_blobs
 from headwater.app.logs_kept import keeping_logs, maintain_logs
+from headwater.app.registry_tables import open_tables
 from headwater.app.roles import groups
 from headwater.app.rules import follow_models, publish_rules
 from headwater.app.telling import telling

@@ -1,6 +1,6 @@
 """Which store plays which role: one `case` a profile. A new backend is a section of the configuration, a file, a case.
 
-The log is in `headwater.app.events`.
+The log is in `headwater.app.events`, the registry in `headwater.app.registry_tables`.
 
 In: the configuration, and the id of the log that the stores' ledgers are about. Out: open stores, closed below the
 yield. Openers raise `Unavailable` where a server is away. `readonly`: nothing is made, and
@@ -17,7 +17,6 @@ from storage.elastic_store import open_elastic_search
 from storage.lake_files import open_files
 from storage.log_files import LogFiles
 from storage.mongo_store import open_mongo_documents
-from storage.mysql_registry import MySqlRegistry, open_mysql_registry
 from storage.mysql_store import open_mysql_reports
 from storage.redis_store import open_redis_live
 from storage.s3_checkpoints import open_s3_checkpoints
@@ -26,12 +25,8 @@ from storage.s3_objects import S3Objects
 from storage.sqlite_checkpoints import open_checkpoints as open_sqlite_checkpoints
 from storage.sqlite_documents import open_sqlite_documents
 from storage.sqlite_live import open_live as open_sqlite_live
-from storage.sqlite_registry import SqliteRegistry
-from storage.sqlite_registry import open_registry as open_sqlite_registry
 from storage.sqlite_reports import open_sqlite_reports
 from storage.sqlite_search import open_sqlite_search
-
-Tables = SqliteRegistry | MySqlRegistry
 
 
 class Kept(Protocol):
@@ -60,15 +55,6 @@ class SearchStore(KeptStore, SearchReader, Protocol):
 
 class ReportStore(KeptStore, ReportReader, Protocol):
     """The role reports."""
-
-
-def open_tables(config: Config) -> AbstractAsyncContextManager[Tables]:
-    """The registry."""
-    match config.profile:
-        case "embedded":
-            return open_sqlite_registry(config.data / "registry.sqlite")
-        case "stack":
-            return open_mysql_registry(config.mariadb)
 
 
 def open_checkpoints(config: Config) -> AbstractAsyncContextManager[Checkpoints]:

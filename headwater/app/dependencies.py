@@ -15,9 +15,9 @@ from headwater.app.backends import (
     open_live,
     open_reports,
     open_search,
-    open_tables,
 )
 from headwater.app.events import open_events
+from headwater.app.registry_tables import open_tables
 from headwater.config import Config
 from headwater.errors import HeadwaterError
 

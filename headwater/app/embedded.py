@@ -25,12 +25,12 @@ from headwater.app.backends import (
     open_log_files,
     open_reports,
     open_search,
-    open_tables,
 )
 from headwater.app.events import topics
 from headwater.app.front_door import Addresses, front_door
 from headwater.app.large import blobs_of, sweep_blobs
 from headwater.app.logs_kept import keeping_logs, maintain_logs
+from headwater.app.registry_tables import open_tables
 from headwater.app.roles import Role, maintain, writers_of
 from headwater.app.rules import follow_models, publish_rules
 from headwater.app.upkeep import maintain_log, well

@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 
 from headwater.app.attached import Attached
-from headwater.app.backends import open_tables
+from headwater.app.registry_tables import open_tables
 from headwater.config import Config
 from headwater.directory import Directory
 from headwater.errors import ConfigError, Unavailable

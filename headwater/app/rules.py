@@ -10,7 +10,7 @@ from contextlib import suppress
 from msgspec import Raw
 
 from consumers.rules import rules_of
-from headwater.app.backends import Tables
+from headwater.app.registry_tables import Tables
 from headwater.config import Config
 from headwater.directory import Directory
 from headwater.message import Rules
