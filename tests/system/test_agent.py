@@ -53,6 +53,13 @@ class Agent:
             assert time.monotonic() < deadline, said + self._said.read_text()
         return said
 
+    def wait_said(self, word: str, seconds: float = 30) -> None:
+        """Until its log has it."""
+        deadline = time.monotonic() + seconds
+        while word not in (said := self._said.read_text()):
+            assert time.monotonic() < deadline, said
+            time.sleep(0.05)
+
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "HEADWATER_LOGGING__FORMAT": "json"}
 
