@@ -11,11 +11,27 @@ from ingest.mqtt.subscriptions import Grant, Subscriptions
 
 SHARED = "$share/"
 _REMEMBERED = 4096
+_COMMAND = 4
+"""Levels of `devices/{device}/commands/{id}`."""
 
 
 def inner(pattern: str) -> str:
     """The filter itself, where it stands in a shared subscription."""
     return pattern.split("/", 2)[-1] if pattern.startswith(SHARED) else pattern
+
+
+def names_commands(pattern: str) -> bool:
+    """A shared subscription to commands themselves: they have one receiver already, and no group decides about them.
+
+    Replies, and wildcards that happen to fit commands among all else, are shared as everything is.
+    """
+    levels = inner(pattern).split("/")
+    return (
+        pattern.startswith(SHARED)
+        and len(levels) == _COMMAND
+        and levels[0] in {"devices", "+"}
+        and levels[2] == "commands"
+    )
 
 
 class Member(NamedTuple):

@@ -11,7 +11,7 @@ from ingest.mqtt.lasting import KeptSession
 from ingest.mqtt.packets import Suback, Subscribe, Subscription, Unsuback, Unsubscribe
 from ingest.mqtt.reasons import MalformedPacket, ReasonCode
 from ingest.mqtt.sessions import Session
-from ingest.mqtt.shared import SHARED
+from ingest.mqtt.shared import SHARED, names_commands
 from ingest.mqtt.subscriptions import Grant
 
 
@@ -57,6 +57,8 @@ def _grant(
         return error.code
     if not broker.rights.may_subscribe(session.identity, item.filter):
         return ReasonCode.NOT_AUTHORIZED
+    if names_commands(item.filter):
+        return ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
     shared = item.filter.startswith(SHARED)
     before = session.filters.get(item.filter)
     new = before is None

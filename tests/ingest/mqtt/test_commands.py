@@ -258,3 +258,26 @@ async def test_many_changes_of_one_device_are_all_acknowledged_in_order(here: En
         client.send(Publish(f"devices/{DEVICE}/shadow/update", body, QOS_1, number))
     assert await client.acknowledged(50) == list(range(1, 51))
     assert len(here.control.shadows.table.get(DEVICE).reported) == 50
+
+
+@pytest.mark.parametrize("pattern", [MINE, f"devices/{DEVICE}/commands/#", "devices/+/commands/c", "+/+/commands/+"])
+async def test_commands_are_not_shared_and_who_asks_is_told(here: Endpoint, version: int, pattern: str) -> None:
+    watcher = await here.connected("watcher", version)
+    refused = R.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED if version == 5 else R.UNSPECIFIED_ERROR
+    assert (await watcher.subscribe(f"$share/g/{pattern}", qos=1)).codes == (refused,)
+    assert (await watcher.subscribe(pattern, qos=1)).codes == (R.GRANTED_QOS_1,)
+
+
+async def test_replies_are_shared_and_a_wider_group_hears_no_commands(here: Endpoint) -> None:
+    worker = await here.connected("worker")
+    both = await worker.subscribe("$share/g/devices/+/commands/+/reply", "$share/h/devices/#", qos=1)
+    assert both.codes == (R.GRANTED_QOS_1, R.GRANTED_QOS_1)
+    client = await device(here)
+    await client.subscribe(MINE, qos=1)
+    order(here)
+    client.send(Puback((await client.expect(Publish)).packet_id))
+    await reaches(here, "acknowledged")
+    await worker.nothing()
+    assert await publish(client, f"{TOPIC}/reply", {"ok": True}) is R.SUCCESS
+    heard = [(await worker.expect(Publish)).topic for _ in range(2)]  # each group once
+    assert heard == [f"{TOPIC}/reply"] * 2
