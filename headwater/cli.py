@@ -23,6 +23,7 @@ _COMMANDS = {
     "groups": "headwater.commands.groups:groups",
     "addresses": "headwater.commands.groups:addresses",
     "ca": "headwater.commands.ca:ca",
+    "decoders": "headwater.commands.decoders:decoders",
     "keys": "headwater.commands.keys:keys",
     "audit": "headwater.commands.audit:audit",
     "plan": "headwater.commands.plan:plan",

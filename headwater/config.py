@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
 from headwater.config_commands import Commands
+from headwater.config_decoders import Decoders
 from headwater.config_models import Model, default_models
 from headwater.config_quotas import Quotas
 from headwater.config_registry import RegistrySettings
@@ -177,6 +178,7 @@ class Config(Section):
     http: Http = Http()
     mqtt: Mqtt = Mqtt()
     ingest: Ingest = Ingest()
+    decoders: Decoders = Decoders()
     blobs: Blobs = Blobs()
     registry: RegistrySettings = RegistrySettings()
     quotas: Quotas = Quotas()

@@ -24,6 +24,7 @@ from headwater.registry import (
     ANONYMOUS,
     Certificate,
     Change,
+    DecoderText,
     Device,
     Identity,
     Record,
@@ -144,6 +145,10 @@ class Directory:
         # No device's name has a blank, and no two of them are the same client.
         name = f"claim {claim.name} {secrets.token_hex(8)}"
         return Identity(name=name, claim=claim.name, until=min(claim.expires, now + PROVISIONING))
+
+    def decoders(self) -> list[DecoderText]:
+        """The decoders that people have added, by name."""
+        return self._known.decoders()
 
     @property
     def assets(self) -> Mapping[str, set[str]]:

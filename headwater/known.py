@@ -8,9 +8,23 @@ from typing import NamedTuple
 
 from headwater.blocks import Blocks
 from headwater.grants import granted
-from headwater.registry import ApiKey, Block, Claim, Device, Group, HeldCertificate, Identity, Members, Record, Signer
+from headwater.registry import (
+    ApiKey,
+    Block,
+    Claim,
+    DecoderText,
+    Device,
+    Group,
+    HeldCertificate,
+    Identity,
+    Members,
+    Record,
+    Signer,
+)
 
 Key = tuple[type[Record], str]
+DECODER = "decoder"
+"""What a watcher is told of a decoder, before a blank and its name."""
 
 
 class Credential(NamedTuple):
@@ -65,6 +79,11 @@ class Known:
         record = self.records.get((Claim, name))
         return record if isinstance(record, Claim) and not record.removed else None
 
+    def decoders(self) -> list[DecoderText]:
+        """Those that were not removed, by name."""
+        found = [one for one in self.records.values() if isinstance(one, DecoderText) and not one.removed]
+        return sorted(found, key=lambda one: one.name)
+
     def signer(self, name: str) -> Signer | None:
         """Whose signature is good, None if nobody's of that name is."""
         record = self.records.get((Signer, name))
@@ -94,6 +113,8 @@ class Known:
                 self._offer(before if isinstance(before, Claim) else None, record)
             case Signer():
                 pass
+            case DecoderText():
+                return [f"{DECODER} {record.name}"]  # no device's name: nobody's rights have changed
         return [record.name]
 
     def _join(self, before: Sequence[str], device: Device) -> None:

@@ -18,6 +18,10 @@ Role = Literal["ingest", "read", "admin"]
 """What an API key may do: send for any device; read; change the registry. `admin` includes the others."""
 
 
+DECODER_SIZE = 512 * 1024
+"""The most bytes of a decoder's text: it goes to every gateway in one entry of the log."""
+
+
 class Versioned(msgspec.Struct, tag_field="kind", kw_only=True, omit_defaults=True, frozen=True):
     """What every record has. `version` grows with each change; a removed one stays, marked so.
 
@@ -110,6 +114,18 @@ class Signer(Versioned, tag="signer", omit_defaults=True, frozen=True):
     expires: int = 0
 
 
+class DecoderText(Versioned, tag="decoder", omit_defaults=True, frozen=True):
+    """A decoder that people have added: a maker's codec in JavaScript, or a mapping in YAML.
+
+    `models`: the models, device profiles or makers' names for it, of the devices whose payloads it reads.
+    """
+
+    name: str
+    language: Literal["javascript", "mapping"] = "mapping"
+    text: str = ""
+    models: tuple[str, ...] = ()
+
+
 class Members:
     """Who is in a group now: it changes under whoever holds it."""
 
@@ -189,7 +205,7 @@ class RulesChange(msgspec.Struct, tag_field="kind", tag="rules", frozen=True):
     rules: msgspec.Raw
 
 
-Record = Device | ApiKey | Group | Claim | Block | Signer
+Record = Device | ApiKey | Group | Claim | Block | Signer | DecoderText
 """What the registry keeps, by kind and name."""
 
 Change = Record | RulesChange
@@ -259,6 +275,15 @@ def checked(record: R) -> R:
             if record.names != "*":
                 check_device(record.names.removesuffix("*"))
             return msgspec.structs.replace(record, groups=tuple(sorted(set(record.groups))))
+        case DecoderText():
+            return _checked_decoder(record)
         case ApiKey() | Signer():
             check_name(record.name)
             return record
+
+
+def _checked_decoder(record: DecoderText) -> DecoderText:
+    check_name(record.name)
+    if len(record.text.encode("utf-8", "replace")) > DECODER_SIZE:
+        raise Rejected("too_large", f"a decoder has at most {DECODER_SIZE:,} bytes")
+    return msgspec.structs.replace(record, models=tuple(sorted(set(record.models))))

@@ -27,6 +27,7 @@ _CALLED = {
     "claim": "claim",
     "key": "API key",
     "block": "block",
+    "decoder": "decoder",
     "signer": "signer",
 }
 

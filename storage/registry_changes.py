@@ -5,6 +5,7 @@ record with its new version.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from hashlib import sha256
 from typing import TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from headwater.registry import (
     Block,
     Change,
     Claim,
+    DecoderText,
     Device,
     Group,
     Record,
@@ -37,6 +39,7 @@ from storage.registry_tables import (
 )
 
 R = TypeVar("R", bound=Record)
+_LONG = 1000
 
 _SENDERS: Mapping[type[Device | ApiKey], str] = {Device: "a device", ApiKey: "an API key"}
 """Both stand in `via`: a name is one or the other."""
@@ -178,8 +181,15 @@ def _check_free(wanted: Record) -> Steps[None]:
 
 
 def _differences(before: Record, after: Record) -> dict[str, tuple[object, object]]:
-    pairs = {field: (getattr(before, field), getattr(after, field)) for field in after.__struct_fields__}
+    pairs = {field: (_told(getattr(before, field)), _told(getattr(after, field))) for field in after.__struct_fields__}
     return {field: pair for field, pair in pairs.items() if field not in _UNTOLD and pair[0] != pair[1]}
+
+
+def _told(value: object) -> object:
+    """As the trail spells it: of a long text, such as a decoder's, its hash."""
+    if isinstance(value, str) and len(value) > _LONG:
+        return f"sha256:{sha256(value.encode('utf-8', 'replace')).hexdigest()}"
+    return value
 
 
 def _action(before: Record | None, after: Record) -> str:
@@ -202,5 +212,5 @@ def _secret(record: Record) -> str:
             return record.token
         case ApiKey() | Claim():
             return record.digest
-        case Group() | Block() | Signer():
+        case Group() | Block() | Signer() | DecoderText():
             return ""

@@ -20,6 +20,7 @@ from headwater.metrics import Metrics
 from headwater.supervise import Supervisor
 from ingest.blobs import App, BlobDoor
 from ingest.control import Control
+from ingest.decoders.living import following, open_decoders
 from ingest.http.server import open_http
 from ingest.intake import LogIntake
 from ingest.mqtt.server import open_mqtt
@@ -48,7 +49,12 @@ async def front_door(
 ) -> AsyncGenerator[Addresses]:
     """Open it; closed in order below the yield. `mqtt`: the commands and shadows that MQTT is about; None: no MQTT."""
     app.state.quotas = quotas = Quotas(config.quotas, time.monotonic)
-    async with LogIntake(events, config, metrics, directory.model_of) as intake, AsyncExitStack() as stack:
+    decoders = open_decoders(config.decoders)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(following(decoders, directory, config.decoders))
+        intake = await stack.enter_async_context(
+            LogIntake(events, config, metrics, directory.model_of, catalogue=decoders.catalogue)
+        )
         endpoint = (
             await stack.enter_async_context(
                 open_mqtt(config, intake, directory, metrics, events, quotas=quotas, control=mqtt)
@@ -56,6 +62,8 @@ async def front_door(
             if mqtt is not None
             else None
         )
+        if endpoint is not None:
+            decoders.knowledge.asked = endpoint.tell
         door = BlobDoor(cast("App", app), blobs_of(config), intake, config.blobs)
         asgi = cast("ASGI3Application", door)
         speaker = endpoint.over_websocket if endpoint is not None and config.mqtt.websocket else None

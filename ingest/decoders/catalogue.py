@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from headwater.errors import Rejected
-from ingest.contract import NOTHING_KNOWN, Codec, Context, Source
+from ingest.contract import NOTHING_KNOWN, Context, Source
 from ingest.decoders import native
 from ingest.decoders.family import Family
 from ingest.decoders.naming import device_name
@@ -30,15 +30,13 @@ class Catalogue:
         self._topics = dict(topics or {})
         self.version = 0
         self.families: tuple[Family, ...] = ()
-        self.codecs: Mapping[str, Codec] = {}
         self.context: Context = NOTHING_KNOWN
         self.extend(())
 
-    def extend(self, families: Sequence[Family], codecs: Mapping[str, Codec] | None = None) -> None:
+    def extend(self, families: Sequence[Family]) -> None:
         """Take these too, before the fixed ones and instead of those of the same name; what was added before goes."""
         names = {family.name for family in families}
         self.families = (*families, *(family for family in self._fixed if family.name not in names))
-        self.codecs = dict(codecs or {})
         self._names = {name: family for family in reversed(self.families) for name in (*family.aliases, family.name)}
         self._names |= dict.fromkeys(("native", "flat"), NATIVE)
         self._patterns: list[tuple[str, re.Pattern[str]]] = [("native", compile_pattern(NATIVE_TOPIC))]

@@ -79,6 +79,10 @@ class MqttServer:
         """Say where commands and shadows are, before it starts."""
         self._broker.courier = Courier(control, self._broker.router, self._clock)
 
+    def tell(self, topic: str, payload: bytes) -> None:
+        """Publish something of ours to those who are connected here and have subscribed to it."""
+        self._broker.router.route(Publish(topic, payload))
+
     @property
     def port(self) -> int:
         """The port of `address`."""

@@ -236,6 +236,10 @@ async def test_the_trail_says_who_it_was_newest_first_in_pages(client: httpx.Asy
 
 
 ROUTES = [
+    ("GET", "/decoders"),
+    ("POST", "/decoders"),
+    ("GET", "/decoders/a"),
+    ("DELETE", "/decoders/a"),
     ("GET", "/devices"),
     ("POST", "/devices"),
     ("GET", "/devices/a"),

@@ -1,0 +1,82 @@
+"""Units that devices count in, and the usual one of each quantity, which all decoders convert to.
+
+In: a number and its unit. Out: the number in the usual unit. Factors are exact by definition (SI, international yard).
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Unit(NamedTuple):
+    """`usual` = value x `factor` + `offset`."""
+
+    usual: str
+    factor: float = 1.0
+    offset: float = 0.0
+
+
+UNITS: Mapping[str, Unit] = {
+    "C": Unit("°C"),
+    "°C": Unit("°C"),
+    "F": Unit("°C", 5 / 9, -160 / 9),
+    "°F": Unit("°C", 5 / 9, -160 / 9),
+    "K": Unit("°C", 1.0, -273.15),
+    "%": Unit("%"),
+    "hPa": Unit("hPa"),
+    "mbar": Unit("hPa"),
+    "Pa": Unit("hPa", 0.01),
+    "kPa": Unit("hPa", 10.0),
+    "bar": Unit("hPa", 1000.0),
+    "mmHg": Unit("hPa", 1.33322387415),
+    "inHg": Unit("hPa", 33.86388640341),
+    "psi": Unit("hPa", 68.94757293168),
+    "V": Unit("V"),
+    "mV": Unit("V", 0.001),
+    "A": Unit("A"),
+    "mA": Unit("A", 0.001),
+    "W": Unit("W"),
+    "kW": Unit("W", 1000.0),
+    "mW": Unit("W", 0.001),
+    "kWh": Unit("kWh"),
+    "Wh": Unit("kWh", 0.001),
+    "MWh": Unit("kWh", 1000.0),
+    "J": Unit("kWh", 1 / 3_600_000),
+    "m/s": Unit("m/s"),
+    "km/h": Unit("m/s", 1 / 3.6),
+    "mph": Unit("m/s", 0.44704),
+    "kn": Unit("m/s", 1852 / 3600),
+    "m": Unit("m"),
+    "cm": Unit("m", 0.01),
+    "mm": Unit("m", 0.001),
+    "km": Unit("m", 1000.0),
+    "ft": Unit("m", 0.3048),
+    "in": Unit("m", 0.0254),
+    "mi": Unit("m", 1609.344),
+    "l": Unit("l"),
+    "L": Unit("l"),
+    "m³": Unit("l", 1000.0),
+    "m3": Unit("l", 1000.0),
+    "gal": Unit("l", 3.785411784),
+    "s": Unit("s"),
+    "ms": Unit("s", 0.001),
+    "min": Unit("s", 60.0),
+    "h": Unit("s", 3600.0),
+    "ppm": Unit("ppm"),
+    "ppb": Unit("ppm", 0.001),
+    "lx": Unit("lx"),
+    "dBm": Unit("dBm"),
+    "dB": Unit("dB"),
+    "Hz": Unit("Hz"),
+    "kHz": Unit("Hz", 1000.0),
+    "MHz": Unit("Hz", 1e6),
+    "°": Unit("°"),
+    "rad": Unit("°", 57.29577951308232),
+}
+
+
+def normal(value: float, unit: str) -> float:
+    """The value in the usual unit, to 12 digits; as it is where the unit is not known."""
+    known = UNITS.get(unit)
+    if known is None or (known.factor == 1.0 and known.offset == 0.0):
+        return value
+    return float(f"{value * known.factor + known.offset:.12g}")

@@ -1,0 +1,1 @@
+"""Decoders that people bring: mappings, and decoders of installed packages."""
