@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from benchmarks.mqtt_ingest import SHAPES, loaded
 from headwater.app.events import open_events
 from headwater.app.rules import publish_rules
 from headwater.config import Config
+from headwater.config_models import Model, default_models
 from headwater.config_stack import Kafka
+from headwater.registry import Record
 from storage.outbox import drain_outbox
 from storage.sqlite_registry import open_registry
 from tests.system.program import free_port
@@ -32,6 +34,8 @@ CONNECTIONS = 256
 """Of HTTP, one request in flight on each."""
 _HALF = 8, 50
 """Connections and window of the half load: those of the first shape."""
+_AT_ONCE = 1_000
+"""Records of the registry in one transaction."""
 
 
 class Gateway:
@@ -85,11 +89,13 @@ def measured(kafka: Kafka, messages: int) -> list[Result]:
     return results
 
 
-async def ruled(kafka: Kafka) -> None:
-    """Bring rules to the log, as `headwater api` does: a gateway waits for them."""
-    config = Config(profile="stack", kafka=kafka)
+async def ruled(kafka: Kafka, models: Mapping[str, Model] | None = None, records: Sequence[Record] = ()) -> None:
+    """Bring rules to the log, and devices if any, as `headwater api` does: a gateway waits for rules."""
+    config = Config(profile="stack", kafka=kafka, models=dict(models or default_models()))
     with tempfile.TemporaryDirectory() as folder:
         async with open_events(config) as events, open_registry(Path(folder) / "registry.sqlite") as registry:
+            for some in range(0, len(records), _AT_ONCE):
+                await registry.put_all([(record, None) for record in records[some : some + _AT_ONCE]])
             await publish_rules(registry, config)
             await drain_outbox(registry, events)
 

@@ -94,15 +94,21 @@ class Result:
 
 
 @contextmanager
-def measure(name: str, *, count: int = 0, budget: float | None = None, pid: int | None = None) -> Generator[Result]:
-    """Measure the block. With `pid`, CPU and memory are those of that process (Linux), time is ours."""
-    result = Result(name, count, budget)
-    _forget_peak(pid)
-    cpu, wall = cpu_seconds(pid), time.perf_counter()
+def measure(
+    name: str, *, count: int = 0, budget: float | None = None, pid: int | None = None, beside: Sequence[int] = ()
+) -> Generator[Result]:
+    """Measure the block. With `pid`, CPU and memory are those of that process (Linux), time is ours.
+
+    `beside`: more processes, which share the work; theirs is added.
+    """
+    result, pids = Result(name, count, budget), (pid, *beside)
+    for each in pids:
+        _forget_peak(each)
+    cpu, wall = sum(map(cpu_seconds, pids)), time.perf_counter()
     yield result
     result.wall = time.perf_counter() - wall
-    result.cpu = cpu_seconds(pid) - cpu
-    result.peak = peak_memory(pid)
+    result.cpu = sum(map(cpu_seconds, pids)) - cpu
+    result.peak = sum(map(peak_memory, pids))
 
 
 def cheapest(runs: Sequence[Sequence[Result]]) -> list[Result]:
@@ -155,6 +161,11 @@ def cpu_seconds(pid: int | None = None) -> float:
         return time.process_time()
     fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process has now (Linux)."""
+    return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def peak_memory(pid: int | None = None) -> int:

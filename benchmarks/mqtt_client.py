@@ -4,22 +4,26 @@ In: an address, and how many connections, how many messages in flight on each, h
 what happened, or the `Load` itself. Each connection is a device of its own; payloads have about 130 bytes, a time and a
 sequence number, so that no two are the same message. It is a process of its own: its CPU time is not the endpoint's.
 
-With `--rate` it sends so many a second, whatever is in flight, instead of one for each that was acknowledged.
+With `--rate` it sends so many a second, whatever is in flight, instead of one for each that was acknowledged. With
+`--tokens` each device says its token (the file's line of its number), with `--ca` over TLS, with `--certificates` it
+shows its own, `NAME.pem` with certificate and key in that folder.
 
     python -m benchmarks.mqtt_client HOST:PORT [--connections 8] [--window 50] [--messages 200000] [--version 4]
-        [--rate 0]
+        [--rate 0] [--name bench] [--tokens FILE] [--ca FILE] [--certificates FOLDER]
 """
 
 import argparse
 import asyncio
 import itertools
 import json
+import ssl
 import struct
 import sys
 import time
 from array import array
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 import uvloop
@@ -36,10 +40,43 @@ QUANTILES = 1000
 _PAYLOAD = b'{"at":%d,"seq":%d,"fields":{"temperature":%d.5,"voltage":%d.25,"pressure":%d.75,"load":%d,"state":"on"}}'
 
 
+class Devices:
+    """Who the connections are, and how each shows it. `tokens`: without it nobody says a name."""
+
+    def __init__(self, name: str, tokens: Path | None, ca: Path | None, certificates: Path | None) -> None:
+        self._name = name
+        self._tokens = tokens.read_bytes().split() if tokens is not None else []
+        self._ca = ca
+        self._certificates = certificates
+        self._context = ssl.create_default_context(cafile=ca) if ca is not None else None
+
+    def name(self, number: int) -> bytes:
+        return b"%s-%05d" % (self._name.encode(), number)
+
+    def connect(self, number: int, version: int) -> bytes:
+        """The CONNECT packet, a clean session; keep alive is a minute."""
+        name = self.name(number)
+        texts = (name, name, self._tokens[number]) if self._tokens else (name,)
+        head = b"\0\4MQTT" + bytes((version, 0xC2 if self._tokens else 2, 0, 60)) + b"\0" * (version == 5)
+        body = head + b"".join(struct.pack(">H", len(text)) + text for text in texts)
+        return bytes((0x10, len(body))) + body
+
+    def tls(self, number: int) -> ssl.SSLContext | None:
+        """What a connection believes and shows; None: it is not over TLS."""
+        if self._certificates is None:
+            return self._context
+        context = ssl.create_default_context(cafile=self._ca)
+        context.load_cert_chain(self._certificates / f"{self.name(number).decode()}.pem")
+        return context
+
+
 class Load:
     """What all connections share: how much is left to send, how much is left to hear of."""
 
-    def __init__(self, connections: int, window: int, messages: int, version: int, rate: float = 0) -> None:
+    def __init__(
+        self, devices: Devices, connections: int, window: int, messages: int, version: int, rate: float = 0
+    ) -> None:
+        self.devices = devices
         self.rate = rate
         self.connections = connections
         self.window = window
@@ -61,13 +98,9 @@ class Client(asyncio.Protocol):
         self.load = load
         self.number = number
         self.connected = asyncio.get_running_loop().create_future()
-        name = b"bench-%05d" % number
-        topic = b"devices/" + name + b"/telemetry"
+        topic = b"devices/" + load.devices.name(number) + b"/telemetry"
         self._start = struct.pack(">H", len(topic)) + topic
-        client = struct.pack(">H", len(name)) + name
-        properties = b"\0" if load.version == 5 else b""
-        connect = b"\0\4MQTT" + bytes((load.version, 2)) + b"\0\0" + properties + client
-        self._connect = bytes((0x10, len(connect))) + connect
+        self._connect = load.devices.connect(number, load.version)
         self._seq = 0
         self._sent: deque[tuple[float, int]] = deque()  # when, and how many then
         self._rest = b""
@@ -144,7 +177,10 @@ async def connect(load: Load, host: str, port: int) -> list[Client]:
     for start in range(0, load.connections, OPENING):
         numbers = range(start, min(start + OPENING, load.connections))
         opened = await asyncio.gather(
-            *(loop.create_connection(lambda n=number: Client(load, n), host, port) for number in numbers)
+            *(
+                loop.create_connection(lambda n=number: Client(load, n), host, port, ssl=load.devices.tls(number))
+                for number in numbers
+            )
         )
         clients += [client for _, client in opened]
         await asyncio.gather(*(client.connected for _, client in opened))
@@ -165,7 +201,8 @@ async def paced(load: Load, clients: Sequence[Client]) -> None:
 
 async def main(options: argparse.Namespace) -> dict[str, object]:
     host, _, port = options.address.rpartition(":")
-    load = Load(options.connections, options.window, options.messages, options.version, options.rate)
+    devices = Devices(options.name, options.tokens, options.ca, options.certificates)
+    load = Load(devices, options.connections, options.window, options.messages, options.version, options.rate)
     clients = await connect(load, host, int(port))
     print("connected", flush=True)
     if options.wait:
@@ -191,6 +228,10 @@ if __name__ == "__main__":
     parser.add_argument("--messages", type=int, default=200_000)
     parser.add_argument("--version", type=int, choices=(4, 5), default=4)
     parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--name", default="bench", help="of the devices: NAME-00000, NAME-00001, …")
+    parser.add_argument("--tokens", type=Path)
+    parser.add_argument("--ca", type=Path)
+    parser.add_argument("--certificates", type=Path)
     parser.add_argument("--wait", action="store_true", help="say `connected`, then wait for a line before sending")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(runner.run(main(parser.parse_args()))), flush=True)

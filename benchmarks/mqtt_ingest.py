@@ -10,7 +10,6 @@ real one: decode, validate, append to the SQLite log with synchronous=FULL, then
 import argparse
 import asyncio
 import cProfile
-import json
 import pstats
 import subprocess
 import sys
@@ -18,11 +17,12 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import uvloop
 
-from benchmarks.measure import Result, measure, report
+from benchmarks.measure import Result, measure, report, resident
+from benchmarks.mqtt_load import clients
 from headwater.config import Config
 from headwater.log import MESSAGES, REJECTED, RETAINED, ROUTED, SESSIONS, Log, TopicSpec
 from headwater.metrics import Metrics
@@ -122,11 +122,6 @@ async def serve(kind: str, *, profile: bool) -> None:
             pstats.Stats(profiler, stream=sys.stderr).sort_stats("tottime").print_stats(25)
 
 
-def resident(pid: int) -> int:
-    """Bytes of memory that a process has now (Linux)."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
-
-
 def run(kind: str, name: str, options: argparse.Namespace, connections: int, window: int, messages: int) -> Result:
     """One shape of load on one fresh endpoint."""
     serving = [sys.executable, "-m", "benchmarks.mqtt_ingest", "--serve", kind, *["--profile"] * options.profile]
@@ -144,18 +139,10 @@ def loaded(
 ) -> Result:
     """Load the endpoint of a process with this shape; `rate`: messages a second, 0 for as many as it takes."""
     before = resident(pid)
-    loading = [
-        sys.executable, "-m", "benchmarks.mqtt_client", address, "--wait", "--connections", str(connections),
-        "--window", str(window), "--messages", str(messages), "--version", str(version), "--rate", str(rate),
-    ]  # fmt: skip
-    with subprocess.Popen(loading, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
-        assert client.stdin is not None
-        assert client.stdout is not None
-        client.stdout.readline()
+    with clients(address, connections, window, messages, "--version", str(version), "--rate", str(rate)) as generator:
         opened = resident(pid)
         with measure(name, count=messages, pid=pid) as result:
-            print("go", file=client.stdin, flush=True)
-            outcome: dict[str, Any] = json.loads(client.stdout.readline())
+            outcome = generator.send()
     result.latencies = outcome["quantiles"]
     print(
         f"# {result.name}: p90 {result.percentile(0.9) * 1e3:.2f}, p99.9 {result.percentile(0.999) * 1e3:.2f} ms;"

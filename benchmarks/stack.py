@@ -1,9 +1,9 @@
-"""The Kafka profile, all of it: starts the servers of the tests, runs each benchmark, and makes the docs' table.
+"""The Kafka profile, all of it: starts the servers of the tests as they are needed, runs each benchmark, makes a table.
 
 In: the servers that `tests.services` can bring to this machine. Out: each benchmark's own words, then the table as it
 stands in `docs/benchmarks.md`, with the load of the machine before each. One that fails is named, and the others run.
 
-    python -m benchmarks.stack [--only NAME …] [--table FILE]
+    python -m benchmarks.stack [--only NAME …] [--quick] [--table FILE]
 """
 
 import argparse
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,13 +32,30 @@ Servers = Mapping[str, Server]
 Options = Callable[[Servers], Sequence[str]]
 
 
+class Started(Mapping[str, Server]):
+    """The servers by name, each started when first asked for: what runs takes from what is measured."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def __getitem__(self, name: str) -> Server:
+        return self._services.begin(name).result(START_TIME + 10)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(FIXTURES.values())
+
+    def __len__(self) -> int:
+        return len(FIXTURES)
+
+
 class Benchmark(NamedTuple):
-    """A module and what it is given: as it is told in the table, and where the servers are."""
+    """A module and what it is given: as it is told in the table, where the servers are, and what makes it `quick`."""
 
     module: str
     told: str
     where: Options
     settings: Callable[[Servers], Mapping[str, str]] | None = None
+    quick: str = ""
 
 
 def _at(server: Server) -> str:
@@ -80,6 +97,7 @@ def _nowhere(_: Servers) -> Sequence[str]:
 
 BENCHMARKS = {
     "ingest": Benchmark("gateway", "", _kafka),
+    "front": Benchmark("front", "", _kafka, quick="--quick"),
     "log": Benchmark("kafka_log", "--entries 200000", _kafka),
     "selector": Benchmark("selector", "--messages 200000", _kafka),
     "scaling": Benchmark("scaling", "", _kafka),
@@ -91,12 +109,13 @@ BENCHMARKS = {
 }
 
 
-def run(benchmark: Benchmark, servers: Servers, rows: Path) -> tuple[str, list[Row]]:
+def run(benchmark: Benchmark, servers: Servers, rows: Path, *, quick: bool = False) -> tuple[str, list[Row]]:
     """Its command as it is told, and its rows; none, if it failed."""
     rows.unlink(missing_ok=True)
-    told = f"python -m benchmarks.{benchmark.module} {benchmark.told}".strip()
+    given = [*benchmark.told.split(), *benchmark.quick.split() * quick]
+    told = " ".join(["python -m", f"benchmarks.{benchmark.module}", *given])
     print(f"== {told}\n# {machine()}", flush=True)
-    command = [sys.executable, "-m", f"benchmarks.{benchmark.module}", *benchmark.told.split()]
+    command = [sys.executable, "-m", f"benchmarks.{benchmark.module}", *given]
     settings = {} if benchmark.settings is None else benchmark.settings(servers)
     environment = {**os.environ, **settings, ROWS: str(rows)}
     try:
@@ -128,11 +147,10 @@ def main(options: argparse.Namespace) -> int:
     began, services, failed = time.monotonic(), Services(), list[str]()
     lines = [_HEAD]
     try:
-        starting = {name: services.begin(name) for name in FIXTURES.values()}
-        servers = {name: server.result(START_TIME + 10) for name, server in starting.items()}
+        servers = Started(services)
         with tempfile.TemporaryDirectory() as folder:
             for name in options.only or BENCHMARKS:
-                command, rows = run(BENCHMARKS[name], servers, Path(folder) / "rows")
+                command, rows = run(BENCHMARKS[name], servers, Path(folder) / "rows", quick=options.quick)
                 lines += [line(row, "" if at else f"`{command}`, load {row.load:.0f}") for at, row in enumerate(rows)]
                 failed += [] if rows else [name]
                 if options.table:
@@ -151,4 +169,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=tuple(BENCHMARKS), nargs="+")
     parser.add_argument("--table", type=Path, help="write the table to this file, too")
+    parser.add_argument("--quick", action="store_true", help="less of those that take long (front)")
     sys.exit(main(parser.parse_args()))

@@ -137,6 +137,11 @@ class Process:
         return self.folder / "server.log"
 
     @property
+    def pid(self) -> int:
+        """Of its first process; 0 while it is not running."""
+        return self._group
+
+    @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
