@@ -27,8 +27,17 @@ _WORDS = {
 
 def parse(data: bytes) -> dict[str, Any]:
     """A JSON object, whatever is in it. Raises `Rejected` if it is none: bytes, JSON, depth, shape, in this order."""
+    value = anything(data)
+    if not isinstance(value, dict):
+        found = "an array" if isinstance(value, list) else "a single value"
+        raise Rejected("bad_shape", f"a message is a JSON object, this is {found}")
+    return value
+
+
+def anything(data: bytes) -> Any:
+    """Any JSON value. Raises `Rejected` if it is none: bytes, JSON, depth, in this order."""
     try:
-        value = _anything(data)
+        return _anything(data)
     except UnicodeDecodeError:
         raise Rejected("bad_encoding", "the text is not UTF-8") from None
     except RecursionError:
@@ -37,10 +46,6 @@ def parse(data: bytes) -> dict[str, Any]:
         raise Rejected("number_too_large", "a number is too large to be a 64-bit float or integer") from None
     except msgspec.DecodeError as error:
         raise Rejected("bad_json", _json_fault(data, error)) from None
-    if not isinstance(value, dict):
-        found = "an array" if isinstance(value, list) else "a single value"
-        raise Rejected("bad_shape", f"a message is a JSON object, this is {found}")
-    return value
 
 
 def _json_fault(data: bytes, error: msgspec.DecodeError) -> str:

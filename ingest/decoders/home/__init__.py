@@ -4,5 +4,6 @@ In: their payloads. Out: `HOME`, their rows of the table, in the order in which 
 """
 
 from ingest.decoders.family import Family
+from ingest.decoders.home import tasmota
 
-HOME: tuple[Family, ...] = ()
+HOME: tuple[Family, ...] = (Family("tasmota", tasmota.decode, tasmota.TOPICS, title="Tasmota"),)

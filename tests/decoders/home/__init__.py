@@ -1,0 +1,1 @@
+"""Decoders of what is at home."""
