@@ -24,11 +24,15 @@ class Expected(NamedTuple):
 
 
 class Expectation(NamedTuple):
-    """`refused`: it must be rejected, or say nothing. `complete`: whatever else is in the messages is extra."""
+    """`refused`: it must be rejected, or say nothing. `complete`: whatever else is in the messages is extra.
+
+    `placed`: some position must come out, whatever it is.
+    """
 
     values: Sequence[Expected] = ()
     refused: bool = False
     complete: bool = False
+    placed: bool = False
 
 
 class Verdict(NamedTuple):
@@ -99,6 +103,8 @@ def compare(expectation: Expectation, decoded: Sequence[Message | Rejected] | Re
     found = facts(messages)
     compared, missing, wrong = list[str](), list[str](), list[str]()
     known: set[str] = set()
+    if expectation.placed:
+        (compared if any(message.position is not None for message in messages) else missing).append("position")
     for one in expectation.values:
         names = [plain(name) for name in one.names]
         known.update(names)

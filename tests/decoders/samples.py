@@ -38,7 +38,13 @@ class Sample(NamedTuple):
             device = CATALOGUE.source(self.topic).device
             return Source("mqtt", self.topic, device or DEVICE, self.family, peer="127.0.0.1:5")
         query = urlsplit(self.path.partition(" ")[2] or self.path).query
-        return Source("http", "", DEVICE, self.family, query=query if self.data else "")
+        return Source("http", "", self.device, self.family, query=query if self.data else "")
+
+    @property
+    def device(self) -> str:
+        """What a path would name; Traccar's cases have none: there a payload that names no device is refused."""
+        traccar = self.transport == "http" and self.raw.get("source", "").startswith("traccar/")
+        return "" if traccar else DEVICE
 
     def payload(self) -> Payload:
         """What the decoder gets."""

@@ -1,0 +1,67 @@
+"""What trackers' payloads share: JSON of any shape, and parameters as a query or a form has them.
+
+In: bytes. Out: a JSON value; pairs of names and values; the value that a parameter's text means; or `Rejected`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from headwater.errors import Rejected
+from headwater.message import Message, Number
+from ingest.contract import Source
+from ingest.decoders.draft import numeric
+from ingest.decoders.explain import parse
+
+MOST_PARAMETERS = 256
+
+_anything = msgspec.json.Decoder[Any]().decode
+_OURS = {"decoder", "topic"}
+
+
+def read_json(data: bytes) -> Any:
+    """An object or an array. Raises `Rejected` for what is neither, naming what is wrong with it."""
+    try:
+        value = _anything(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = None
+    return value if isinstance(value, list | dict) else parse(data)
+
+
+def each(items: Sequence[Any], read: Callable[[dict[str, Any]], Sequence[Message]]) -> list[Message | Rejected]:
+    """What is read of each object of a list; what one of them is rejected for does not hold up the others."""
+    made: list[Message | Rejected] = []
+    for item in items:
+        if not isinstance(item, dict):
+            made.append(Rejected("bad_shape", f"an item of the list is {type(item).__name__}, not an object"))
+            continue
+        try:
+            made += read(item)  # pyright: ignore[reportUnknownArgumentType]
+        except Rejected as error:
+            made.append(error)
+    return made
+
+
+def parameters(data: bytes | str) -> list[tuple[str, str]]:
+    """The pairs of `id=7&lat=60.0`, in order, without those that are Headwater's own; raises `Rejected`."""
+    text = data if isinstance(data, str) else data.decode("latin-1")
+    try:
+        found = parse_qsl(text.strip().lstrip("?"), max_num_fields=MOST_PARAMETERS, errors="replace")
+    except ValueError:
+        raise Rejected("too_many_fields", f"a query has at most {MOST_PARAMETERS} parameters") from None
+    return [pair for pair in found if pair[0] not in _OURS]
+
+
+def asked(source: Source) -> dict[str, str]:
+    """The parameters behind the question mark, beside a body."""
+    return dict(parameters(source.query)) if source.query else {}
+
+
+def meant(text: str) -> Number | str:
+    """What the text of a parameter means: a number, `true` or `false`, or itself."""
+    found = numeric(text)
+    if found is not None:
+        return found
+    return text == "true" if text in {"true", "false"} else text
