@@ -155,8 +155,11 @@ class Uplink(NamedTuple):
 class Codec(Protocol):
     """A maker's own decoder of radio payloads (`decodeUplink`)."""
 
-    def __call__(self, data: bytes, port: int) -> Uplink:
-        """`data`: the payload as it was before encryption; `port`: LoRaWAN's fPort. Raises `Rejected`."""
+    def __call__(self, data: bytes, port: int, received: int = -1) -> Uplink:
+        """`data`: the payload as it was before encryption; `port`: LoRaWAN's fPort; `received`: microseconds UTC.
+
+        Raises `Rejected`. Without `received`, it was now.
+        """
         ...
 
 

@@ -12,6 +12,7 @@ from headwater.message import Message
 from ingest.contract import Decoder
 from tests.decoders.compare import Verdict, compare
 from tests.decoders.expectations import expectation
+from tests.decoders.lorawan import codecs
 from tests.decoders.samples import CATALOGUE, Sample, families, samples
 
 
@@ -51,6 +52,8 @@ def row(family: str) -> Row:
     failures: list[tuple[Sample, Verdict]] = []
     decoded = expecting = passed = 0
     for sample in found:
+        if family in codecs.FAMILIES:
+            decoder = codecs.decoder_of(sample)
         made = Rejected("no_decoder", family) if decoder is None else decode(sample, decoder)
         for one in [made] if isinstance(made, Rejected) else made:
             if isinstance(one, Rejected):

@@ -1,0 +1,1 @@
+"""Decoders of LoRaWAN networks, and makers' codecs."""
