@@ -60,6 +60,14 @@ def decimal(text: str) -> int | float | None:
     return numeric(body)
 
 
+def bare(text: str) -> bool | int | float | str:
+    """A value that stands alone as text: `true`, `false` and numbers are that."""
+    if text in {"true", "false"}:
+        return text == "true"
+    found = decimal(text)
+    return text if found is None else found
+
+
 def unquote_numbers(draft: Draft, but: frozenset[str]) -> None:
     """Texts that are numbers become fields. `but`: last parts of names whose texts are ids, however they look."""
     texts = draft.texts
