@@ -57,7 +57,7 @@ def plain(name: str) -> str:
 
 def facts(messages: Sequence[Message]) -> dict[str, list[Value]]:
     """Everything that messages say, by plain name: each value by its whole path and by each end of it."""
-    found: dict[str, list[Value]] = {}
+    found: dict[str, list[Value]] = {plain("count of messages"): [len(messages)]}
 
     def say(name: str, value: Value | None) -> None:
         if value is None:

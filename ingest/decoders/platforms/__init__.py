@@ -4,7 +4,7 @@ In: their payloads. Out: `PLATFORMS`, their rows of the table, in the order in w
 """
 
 from ingest.decoders.family import Family
-from ingest.decoders.platforms import sparkplug_b
+from ingest.decoders.platforms import influx_line_protocol, sparkplug_b, telegraf_json
 
 PLATFORMS: tuple[Family, ...] = (
     Family(
@@ -14,4 +14,13 @@ PLATFORMS: tuple[Family, ...] = (
         title="Sparkplug B",
         aliases=("sparkplug",),
     ),
+    Family(
+        "influx_line_protocol",
+        influx_line_protocol.decode,
+        topics=("telegraf/{device}/#",),
+        recognises=influx_line_protocol.recognises,
+        title="InfluxDB line protocol",
+        aliases=("influx", "line_protocol"),
+    ),
+    Family("telegraf_json", telegraf_json.decode, title="Telegraf JSON"),
 )

@@ -1,8 +1,11 @@
 """What the samples of the group `platforms` expect. In: a sample. Out: an `Expectation`."""
 
+import re
 from collections.abc import Callable, Mapping
 
-from tests.decoders.compare import Expectation, Expected
+from ingest.decoders.clocks import instant
+from tests.decoders.compare import Expectation, Expected, Value, equal, flat, plain
+from tests.decoders.influx import read_line
 from tests.decoders.samples import Sample
 
 
@@ -25,6 +28,58 @@ def sparkplug_b(sample: Sample) -> Expectation:
     return Expectation(values)
 
 
+def influx_line_protocol(sample: Sample) -> Expectation | None:
+    """How many points it has, or that it is none; and of a payload of one field, that field."""
+    if sample.expected["error"]:
+        return Expectation(refused=True)
+    values = [Expected(("count of messages",), sample.expected["n_metrics"])]
+    head, sign, value = sample.data.decode().rpartition("=")
+    if sign:
+        name = re.split(r"(?<!\\)[ ,]", head)[-1]
+        # A text's quotes and escapes, or a number's unit and the time after it.
+        bare = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value.split()[0].rstrip("iu")
+        values.append(Expected((name,), bare))
+    return Expectation(values)
+
+
+def telegraf_json(sample: Sample) -> Expectation | None:
+    """Fields and tags of the lines that Telegraf makes of it with a configuration that we do not have.
+
+    A name that stands in the payload is compared by name. What the configuration has renamed is compared by the name
+    that the payload has for it, if its value stands there once or more. Lines of other files of the same case, tests'
+    own clocks, and what the configuration makes a text of a whole object, say nothing of this payload.
+    """
+    scalars = flat(sample.raw["payload"])
+    values: list[Expected] = []
+    for text in sample.expected["influx_lines"]:
+        line = read_line(text)
+        named = {**line.tags, **line.fields}
+        if "metrics" in sample.raw["payload"]:  # Telegraf's own: the name is a part of our names, the timestamp is `at`
+            del named["name"]
+            values.append(Expected(("at",), int(named.pop("timestamp")) * 1_000_000))
+        sources = {name: _sources(name, value, scalars) for name, value in named.items()}
+        if not any(sources.values()):
+            continue
+        values += [Expected(names, named[name]) for name, names in sources.items() if names]
+        if line.time is not None and any(instant(value) == line.time // 1000 for _, value in scalars):
+            values.append(Expected(("at",), line.time // 1000))
+    return Expectation(values)
+
+
+def _sources(name: str, value: Value, scalars: list[tuple[str, Value]]) -> tuple[str, ...]:
+    """Names in the payload whose value this is; the same name first, since then only that counts."""
+    same = [path for path, found in scalars if equal(value, found)]
+    return (name,) if _ends(name, same) else tuple(same)
+
+
+def _ends(name: str, paths: list[str]) -> bool:
+    """Whether a path ends with this name, level by level."""
+    levels = [path.split(".") for path in paths]
+    return any(plain(".".join(one[start:])) == plain(name) for one in levels for start in range(len(one)))
+
+
 READERS: Mapping[str, Callable[[Sample], Expectation | None]] = {
+    "influx_line_protocol": influx_line_protocol,
     "sparkplug_b": sparkplug_b,
+    "telegraf_json": telegraf_json,
 }
