@@ -68,7 +68,7 @@ def _leaf(payload: Payload, values: Mapping[str, str]) -> Message:
 
 
 def _pui(payload: Payload, values: Mapping[str, Any]) -> Message:
-    if values["rpt"] not in {"hf", "loc"}:
+    if values["rpt"] not in ("hf", "loc"):
         raise Rejected("unsupported", "of PUI's reports only `hf` and `loc` say where it is")
     draft = Draft(payload, _named(values, "id"))
     draft.at = instant(values.get("ts"))
