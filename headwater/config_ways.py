@@ -40,6 +40,7 @@ class Bridge(Section):
     share: str = Field(default="headwater", pattern=r"^[^/+#]*$", description="Name of the shared subscription by which several gateways share the load; empty: each reads everything.")
     topics: dict[str, str] = Field(default_factory=dict, description="Their topics → ours: `plant/+/{device}/state: devices/{device}/telemetry`. What fits none keeps its topic.")
     devices: tuple[str, ...] = Field(default=("*",), description="Devices it may speak for: names, or `prefix*`.")
+    quota: str = Field(default="", description="Its class in `quotas.classes`: `publishes` and `size` of a gateway's connection to it; beyond, it is acknowledged later. Empty: no limit but `quotas.publishes`, of all together.")
     back: tuple[str, ...] = Field(default=(), description="Filters of our topics that go back to that broker, at QoS 1: `devices/+/commands/#`.")
     back_user: str = Field(default="", description="Who hears them at our MQTT endpoint: a device that may; nobody, where loopback needs no credential.")
     back_token_file: str = Field(default="", description="File that holds its token.")

@@ -90,12 +90,13 @@ class Rejected(HeadwaterError):
 
 
 class Refused(HeadwaterError):
-    """The sender's identity does not allow it."""
+    """The sender's identity does not allow it; over quota, not before `retry_after` seconds where given."""
 
-    def __init__(self, reason: RefusedReason, detail: str) -> None:
+    def __init__(self, reason: RefusedReason, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason: RefusedReason = reason
         self.detail = detail
+        self.retry_after = retry_after
 
 
 class Stale(HeadwaterError):

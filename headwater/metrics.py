@@ -39,7 +39,7 @@ class Metrics:
         self.connections = gauge("connections", "Open connections.", "transport")
         self.tls_failed = counter("tls_failed", "Connections whose TLS handshake came to nothing: handshake, certificate, gone (or out of time), full.", "transport", "reason")
         self.mqtt_closed = counter("mqtt_closed", "MQTT connections that this side ended or refused, by reason code.", "reason")
-        self.throttled = counter("throttled", "Times that a sender had to wait because of its quota: its socket was not read, or HTTP said 429.", "transport")
+        self.throttled = counter("throttled", "Times that someone had to wait because of a quota: a socket was not read, a bridge's broker was acknowledged later, or HTTP said 429.", "transport")
         self.throttled_connects = counter("throttled_connects", "CONNECTs refused because they came too fast, of one client or of all.")
         self.blocked = counter("blocked", "Connections refused or ended because their address is blocked.", "transport")
         self.mqtt_delivered = counter("mqtt_delivered", "Messages sent to MQTT subscribers.")

@@ -7,7 +7,9 @@ the socket is read as fast as the place takes it. Content put and not logged is 
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -20,6 +22,7 @@ from headwater.times import parse_at
 from ingest.contract import BLOB, Intake, Receipt, Source
 from ingest.http.reply import BadRequest, Refusal, busy, retry_after, unavailable
 from ingest.http.request import too_large
+from ingest.quotas import Quotas
 from storage.blobs import BlobStore, Stored
 
 Scope = MutableMapping[str, Any]
@@ -66,11 +69,12 @@ class _Settled:
 class BlobDoor:
     """An ASGI app: large payloads itself, all else by `app`."""
 
-    def __init__(self, app: App, store: BlobStore, intake: Intake, config: Blobs) -> None:
+    def __init__(self, app: App, store: BlobStore, intake: Intake, config: Blobs, quotas: Quotas) -> None:
         self._app = app
         self._store = store
         self._intake = intake
         self._config = config
+        self._quotas = quotas
         self._uploads = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,9 +100,13 @@ class BlobDoor:
             raise BadRequest(Refusal(403, "not_authorized", detail))
         if self._uploads >= self._config.uploads:
             raise BadRequest(busy())
+        self._check_quota(identity)
         self._uploads += 1
+        client: tuple[str, int] | None = scope.get("client")
         try:
-            stored = await self._store_all(receive)
+            stored = await self._store_all(
+                receive, partial(self._quotas.blob_came, identity, client[0] if client else "")
+            )
         except Unavailable as error:
             raise BadRequest(Refusal(503, "unavailable", f"{error}: send it again", retry_after(2))) from None
         finally:
@@ -106,26 +114,37 @@ class BlobDoor:
         passing("blobs.named")
         return await self._log(identity, said, stored)
 
-    async def _store_all(self, receive: Receive) -> Stored:
-        async with self._store.upload() as upload:
-            size, more = 0, True
-            piece = bytearray()
-            while more:
-                event = await receive()
-                if event["type"] == "http.disconnect":
-                    raise _Gone
-                body: bytes = event.get("body", b"")
-                more = event.get("more_body", False)
-                size += len(body)
-                if size > self._config.size:
-                    raise BadRequest(too_large(self._config.size))
-                piece += body
-                if len(piece) >= _PIECE or (piece and not more):
-                    await upload.write(bytes(piece))
-                    piece.clear()
-            if not size:
-                raise BadRequest(Refusal(400, "empty", "there is nothing in the body"))
-            return await upload.finish()
+    def _check_quota(self, identity: Identity) -> None:
+        if wait := self._quotas.blob(identity):
+            self._quotas.throttled("blob")
+            detail = f"{identity.name!r} has sent more large payloads than it may; again in {wait:.1f} s"
+            raise BadRequest(Refusal(429, "over_quota", detail, retry_after(math.ceil(wait))))
+
+    async def _store_all(self, receive: Receive, came: Callable[[int], None]) -> Stored:
+        """`came` is told how much did, also where it was not all."""
+        size = 0
+        try:
+            async with self._store.upload() as upload:
+                more = True
+                piece = bytearray()
+                while more:
+                    event = await receive()
+                    if event["type"] == "http.disconnect":
+                        raise _Gone
+                    body: bytes = event.get("body", b"")
+                    more = event.get("more_body", False)
+                    size += len(body)
+                    if size > self._config.size:
+                        raise BadRequest(too_large(self._config.size))
+                    piece += body
+                    if len(piece) >= _PIECE or (piece and not more):
+                        await upload.write(bytes(piece))
+                        piece.clear()
+                if not size:
+                    raise BadRequest(Refusal(400, "empty", "there is nothing in the body"))
+                return await upload.finish()
+        finally:
+            came(size)
 
     async def _log(self, identity: Identity, said: _Said, stored: Stored) -> dict[str, Any]:
         """The message that refers to it; the answer when it is durable."""

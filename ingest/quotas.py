@@ -3,8 +3,8 @@
 In: who came, from where; how many messages and bytes a read or request brought. Out: seconds to wait; limits of a
 class; and the rates of a period, for `ingest.rates`. Nothing is counted a message: a read is one step.
 
-Token buckets (as in RFC 2697, section 3, with debt): what a read brings is taken whatever is left, and a bucket that
-owes anything is waited for. So a sender gets its rate in the long run, and nothing of what it sent is lost.
+What a read brings is taken whatever is left (`ingest.buckets`), and who owes anything waits. So a sender gets its rate
+in the long run, and nothing of what it sent is lost.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from headwater.config_quotas import Quota
 from headwater.config_quotas import Quotas as Settings
 from headwater.registry import Identity
+from ingest.buckets import Bucket, Buckets, Rate
 
 _CLIENTS = 50_000
 _SENDERS = 50_000
@@ -20,26 +21,8 @@ _ADDRESSES = 10_000
 """The most that are remembered of each kind; beyond, the oldest is forgotten, and begins anew."""
 _AT_ONCE = 5.0
 """CONNECTs of a client that may come at once: a bad line breaks more than once in a second."""
-_CLAIMS_AT_ONCE = 10.0
-"""Seconds' worth of devices that may come by a claim at once: a whole line is switched on in the same minute."""
-
-
-class Bucket:
-    """`rate` a second come in, up to `depth`; `level` may be below 0. `at`: seconds of the clock, when it was so."""
-
-    __slots__ = ("at", "depth", "level", "rate")
-
-    def __init__(self, rate: float, depth: float, now: float) -> None:
-        self.rate = rate
-        self.depth = self.level = depth
-        self.at = now
-
-    def take(self, count: float, now: float) -> float:
-        """Take so much; returns the seconds until nothing is owed, 0 if that is now."""
-        level = min(self.level + (now - self.at) * self.rate, self.depth) - count
-        self.level = level
-        self.at = now
-        return -level / self.rate if level < 0 else 0.0
+_BURST = 10.0
+"""Seconds' worth of claims of an address, and of requests of a key, that may come at once."""
 
 
 class Sum(NamedTuple):
@@ -112,22 +95,35 @@ class Rates(NamedTuple):
 
 
 _UNLIMITED: Final = Quota(
-    publishes=0, size=0, connects=0, packet_size=2**40, in_flight=65_535, subscriptions=2**31, topic_length=65_535
+    publishes=0,
+    size=0,
+    connects=0,
+    blobs=0,
+    blob_size=0,
+    packet_size=2**40,
+    in_flight=65_535,
+    subscriptions=2**31,
+    topic_length=65_535,
 )
 
 
 class Quotas:
-    """Those of one gateway. `clock`: seconds that only grow."""
+    """Those of one process. `clock`: seconds that only grow. `throttled`: told of waits, `api`, `blob` or `bridge`."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         self.settings = settings
-        self._clock = clock
+        self.throttled: Callable[[str], None] = _nobody
+        self.clock = self._clock = clock
         now = clock()
         self._since = now
         self._connects = Bucket(settings.connects, settings.connects, now) if settings.connects else None
         self._publishes = Bucket(settings.publishes, settings.publishes, now) if settings.publishes else None
-        self._clients: dict[str, Bucket] = {}
-        self._claiming: dict[str, Bucket] = {}
+        self._clients = Buckets(_CLIENTS, clock)
+        self._claiming = Buckets(_ADDRESSES, clock)
+        self._requests = Buckets(_SENDERS, clock)
+        self._blobs = Buckets(_SENDERS, clock)
+        self._blob_sizes = Buckets(_SENDERS, clock)
+        self._wills = Buckets(_SENDERS, clock)
         self._open: set[Meter] = set()
         self._senders: dict[tuple[str, str], Meter] = {}
         self._devices: dict[str, Sum] = {}
@@ -141,37 +137,65 @@ class Quotas:
 
     def has_room(self, *, loopback: bool) -> bool:
         """Whether one more CONNECT may come now, whoever it is from."""
-        return loopback or self._connects is None or self._spared(self._connects)
+        return loopback or self._connects is None or not self._connects.spare(self._clock())
 
     def may_connect(self, identity: Identity, client: str, address: str) -> bool:
         """Whether this client may connect again so soon. `client`: names it among all."""
         if not identity.trusted:
             self._note(_called(identity), address, connects=1)
         rate = self.of(identity).connects
-        if not rate:
-            return True
-        bucket = self._clients.get(client)
-        if bucket is None:
-            if len(self._clients) >= _CLIENTS:
-                del self._clients[next(iter(self._clients))]
-            bucket = self._clients[client] = Bucket(rate, max(_AT_ONCE, rate), self._clock())
-        return self._spared(bucket)
+        return not self._clients.spare(client, Rate(rate, max(_AT_ONCE, rate)))
 
     def provisioning(self, address: str) -> float:
         """For a device that comes by a claim: 0 and it counts, or the seconds after which it may try again."""
         rate = self.settings.claims
-        if not rate:
+        return self._claiming.spare(address, Rate(rate, _BURST * rate))
+
+    def request(self, identity: Identity) -> float:
+        """For a question or order to the API: 0 and it counts, or the seconds after which it may come again."""
+        rate = self.settings.requests
+        return 0.0 if identity.trusted else self._requests.spare(_called(identity), Rate(rate, _BURST * rate))
+
+    def blob(self, identity: Identity) -> float:
+        """For a large payload that is about to come: as `request`."""
+        if not identity.device:
             return 0.0
-        bucket = self._claiming.get(address)
-        if bucket is None:
-            if len(self._claiming) >= _ADDRESSES:
-                del self._claiming[next(iter(self._claiming))]
-            bucket = self._claiming[address] = Bucket(rate, max(1.0, rate * _CLAIMS_AT_ONCE), self._clock())
-        return 0.0 if self._spared(bucket) else (1 - bucket.level) / rate
+        rate = self.of(identity).blobs
+        return self._blob_sizes.owed(identity.name) or self._blobs.spare(identity.name, Rate(rate, _BURST * rate))
+
+    def blob_came(self, identity: Identity, address: str, size: int) -> None:
+        """So much of one has come, whether all of it did or not."""
+        if identity.trusted:
+            return
+        self._note(_called(identity), address, messages=1, size=size)
+        if identity.device:
+            rate = self.of(identity).blob_size
+            self._blob_sizes.take(identity.name, Rate(rate, rate), size)
+
+    def will(self, identity: Identity, address: str, size: int) -> None:
+        """A will of its sender is published. It is never dropped: what it owes is waited for before the next one."""
+        if identity.trusted:
+            return
+        self._note(_called(identity), address, messages=1, size=size)
+        if identity.device:
+            rate = self.of(identity).publishes
+            self._wills.take(identity.name, Rate(rate, rate), 1)
+            if self._publishes is not None:
+                self._publishes.take(1, self._clock())
+
+    def owes_wills(self, identity: Identity) -> bool:
+        """Whether it has to wait before it may connect with another will."""
+        return self._wills.owed(identity.name) > 0
 
     def refused(self, address: str) -> None:
         """Someone from there was refused for who they are."""
         self._note("", address, refused=1)
+
+    def metered(self, name: str, quota: Quota | None) -> Meter:
+        """For a connection of our own to another broker; give it to `ended` at its end. `quota` None: no limit."""
+        meter = Meter(name, "", quota or _UNLIMITED, self._publishes, self._clock())
+        self._open.add(meter)
+        return meter
 
     def meter(self, identity: Identity, address: str) -> Meter | None:
         """For a new connection; give it to `ended` at its end. None: nobody counts what it sends."""
@@ -214,15 +238,6 @@ class Quotas:
         quota = self.of(identity) if identity.device else None
         return Meter(_called(identity), address, quota, self._publishes, self._clock())
 
-    def _spared(self, bucket: Bucket) -> bool:
-        """Take one, if there is one: who is refused owes nothing for it."""
-        now = self._clock()
-        bucket.take(0, now)
-        if bucket.level < 1:
-            return False
-        bucket.level -= 1
-        return True
-
     def _fold(self, meter: Meter) -> None:
         if meter.messages:
             self._note(meter.name, meter.address, messages=meter.messages, size=meter.size)
@@ -233,6 +248,15 @@ class Quotas:
             self._devices[name] = self._devices.get(name, _NOTHING).plus(**counts)
         if address and (address in self._addresses or len(self._addresses) < _ADDRESSES):
             self._addresses[address] = self._addresses.get(address, _NOTHING).plus(**counts)
+
+
+def host_of(peer: str) -> str:
+    """The address in HOST:PORT."""
+    return peer.rpartition(":")[0].strip("[]").partition("%")[0]
+
+
+def _nobody(_: str) -> None:
+    """Nobody counts it."""
 
 
 def _called(identity: Identity) -> str:

@@ -19,6 +19,7 @@ from headwater.credentials import digest, same
 from headwater.errors import Refused
 from headwater.registry import Identity, Role
 from ingest.contract import Door
+from ingest.quotas import Quotas
 
 bearer = HTTPBearer(
     auto_error=False, description="An API key (`headwater keys add NAME`). On loopback nothing is needed by default."
@@ -26,9 +27,25 @@ bearer = HTTPBearer(
 
 
 def identity_of(request: Request) -> Identity:
-    """Who asks; raises `Refused`. A header that is not a usable bearer token is never taken for anonymous."""
+    """Who asks; raises `Refused`, also where they ask too often.
+
+    A header that is not a usable bearer token is never taken for anonymous.
+    """
     door: Door = request.app.state.door
-    return door.identify("", _token(request), loopback=is_local(request))
+    identity = door.identify("", _token(request), loopback=is_local(request))
+    _count(request, identity)
+    return identity
+
+
+def _count(request: Request, identity: Identity) -> None:
+    """Once a request, however often it is asked whose it is. `app.state.quotas`: the process's, where it has any."""
+    quotas: Quotas | None = getattr(request.app.state, "quotas", None)
+    if quotas is None or getattr(request.state, "counted", False):
+        return
+    request.state.counted = True
+    if wait := quotas.request(identity):
+        quotas.throttled("api")
+        raise Refused("over_quota", f"{identity.name!r} asks more often than it may", retry_after=wait)
 
 
 def require(role: Role) -> Callable[..., Awaitable[Identity]]:

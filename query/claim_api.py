@@ -4,11 +4,10 @@ In: `/api/v1/registry/claims…`, `POST /api/v1/provision`. Out: a code, shown o
 certificate where this process has an authority: `ingest.provisioning`, which MQTT goes by too.
 """
 
-import math
 from collections.abc import Collection
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Request, Response, Security
+from fastapi import APIRouter, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from headwater.authority import held_of
@@ -103,8 +102,8 @@ class _Provisioning:
         address = request.client.host if request.client is not None else ""
         quotas: Quotas | None = getattr(request.app.state, "quotas", None)
         if quotas is not None and (wait := quotas.provisioning(address)):
-            detail = "too many come from this address by claims"
-            raise HTTPException(429, detail, {"Retry-After": str(math.ceil(wait))})
+            quotas.throttled("api")
+            raise Refused("over_quota", "too many come from this address by claims", retry_after=wait)
         certificate = getattr(request.state, "certificate", None)
         found = self._directory.claim_of(header.credentials if header is not None else "", certificate)
         if not found:

@@ -74,7 +74,10 @@ async def _unanswerable(_: Request, error: Exception) -> JSONResponse:
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refused)  # noqa: S101 - what this handler is registered for
     status = _REFUSED[error.reason]
-    headers = {401: {"WWW-Authenticate": 'Bearer realm="headwater"'}, 429: {"Retry-After": "1"}}
+    headers = {
+        401: {"WWW-Authenticate": 'Bearer realm="headwater"'},
+        429: {"Retry-After": str(math.ceil(error.retry_after or 1))},
+    }
     return problem(status, error.reason, error.detail, headers.get(status))
 
 

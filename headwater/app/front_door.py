@@ -49,6 +49,7 @@ async def front_door(
 ) -> AsyncGenerator[Addresses]:
     """Open it; closed in order below the yield. `mqtt`: the commands and shadows that MQTT is about; None: no MQTT."""
     app.state.quotas = quotas = Quotas(config.quotas, time.monotonic)
+    quotas.throttled = lambda kind: metrics.throttled.labels(kind).inc()
     decoders = open_decoders(config.decoders)
     async with AsyncExitStack() as stack:
         stack.enter_context(following(decoders, directory, config.decoders))
@@ -64,12 +65,12 @@ async def front_door(
         )
         if endpoint is not None:
             decoders.knowledge.asked = endpoint.tell
-        door = BlobDoor(cast("App", app), blobs_of(config), intake, config.blobs)
+        door = BlobDoor(cast("App", app), blobs_of(config), intake, config.blobs, quotas)
         asgi = cast("ASGI3Application", door)
         speaker = endpoint.over_websocket if endpoint is not None and config.mqtt.websocket else None
         http = await stack.enter_async_context(open_http(config, asgi, intake, directory, metrics, speaker, quotas))
         await stack.enter_async_context(reporting(quotas, intake, http.address))
-        bridges = bridging(config, intake, metrics, endpoint.address) if endpoint is not None else Supervisor()
+        bridges = bridging(config, intake, metrics, endpoint.address, quotas) if endpoint is not None else Supervisor()
         stack.push_async_callback(bridges.stop, BRIDGE_SECONDS)
         if endpoint is None:
             yield Addresses(http.address, "", http.tls_address)

@@ -22,12 +22,15 @@ from headwater.registry import Identity
 from ingest.bridge.link import Broker, Link, OldBroker, linked
 from ingest.contract import Intake, Receipt, Source
 from ingest.decoders.patterns import compile_pattern
+from ingest.quotas import Meter, Quotas
 
 log = structlog.get_logger()
 
 TRANSPORT = "bridge"
 _SHARE = "bridge-"
 _COMMANDS = "/commands"
+_RESTS = 10.0
+"""Seconds that a connection is not read at most: the broker's answers to pings come by it too."""
 _CLOSED = 2
 """Connections in a row that a broker must close at MQTT 5's CONNECT until it is believed not to know it."""
 
@@ -57,12 +60,19 @@ class Bridge:
     `endpoint`: HOST:PORT of our own MQTT, for what goes back.
     """
 
-    def __init__(self, name: str, settings: Settings, intake: Intake, metrics: Metrics, endpoint: str) -> None:
+    def __init__(
+        self, name: str, settings: Settings, intake: Intake, metrics: Metrics, endpoint: str, quotas: Quotas
+    ) -> None:
         self.name = f"bridge {name}"
         self.hands_back = bool(settings.back)
         self._name = name
         self._settings = settings
         self._intake = intake
+        self._quotas = quotas
+        self._quota = quotas.settings.classes.get(settings.quota)
+        if settings.quota and self._quota is None:
+            raise ConfigError(f"bridges.{name}.quota: quotas.classes has no {settings.quota!r}")
+        self._meter: Meter | None = None
         self._open = metrics.connections.labels(TRANSPORT)
         self._identity = Identity(name=f"bridge {name}", speaks_for=settings.devices)
         self._five = settings.version != "3.1.1"
@@ -106,19 +116,27 @@ class Bridge:
 
     async def _read(self, stop: asyncio.Event, *, five: bool) -> None:
         """One connection, until it is lost or we are told to stop."""
-        async with linked(self._broker, self._filters(five=five), self._take, five=five) as link:
-            self._open.inc()
-            self._link = link
-            log.info("a bridge reads", bridge=self._name, mqtt="5" if five else "3.1.1")
-            waiting = [asyncio.ensure_future(link.lost.wait()), asyncio.ensure_future(stop.wait())]
-            try:
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                self._open.dec()
-                self._link = None
-                for task in waiting:
-                    task.cancel()
-                await asyncio.wait(waiting)
+        self._meter = meter = self._quotas.metered(self.name, self._quota)
+        try:
+            async with linked(self._broker, self._filters(five=five), self._take, five=five) as link:
+                await self._stay(link, stop, five=five)
+        finally:
+            self._meter = None
+            self._quotas.ended(meter)
+
+    async def _stay(self, link: Link, stop: asyncio.Event, *, five: bool) -> None:
+        self._open.inc()
+        self._link = link
+        log.info("a bridge reads", bridge=self._name, mqtt="5" if five else "3.1.1")
+        waiting = [asyncio.ensure_future(link.lost.wait()), asyncio.ensure_future(stop.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._open.dec()
+            self._link = None
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting)
 
     def _filters(self, *, five: bool) -> list[str]:
         settings = self._settings
@@ -163,6 +181,20 @@ class Bridge:
         self._intake.accept(self._identity, self._source(topic), [payload], owner.receipt)
         if not await owner.wait() and qos:
             link.drop()
+        elif self._meter is not None and (wait := self._meter.took(1, len(payload), self._quotas.clock())):
+            await self._rest(link, qos, wait)
+
+    async def _rest(self, link: Link, qos: int, seconds: float) -> None:
+        """It has brought more than it may: what is acknowledged later holds back what comes next, and is not lost.
+
+        What is not acknowledged is read later.
+        """
+        self._quotas.throttled(TRANSPORT)
+        if qos:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(link.lost.wait(), seconds)
+        else:
+            link.rest(min(seconds, _RESTS))
 
     def _find_source(self, topic: str) -> Source:
         peer = f"{self._broker.host}:{self._broker.port}"

@@ -160,6 +160,18 @@ class Link:
         except TimeoutError:
             raise Unavailable(f"{self._broker.host}:{self._broker.port} does not acknowledge") from None
 
+    def rest(self, seconds: float) -> None:
+        """Read nothing for so long; again while it rests changes nothing."""
+        connection = self._client._connection  # noqa: SLF001 - gmqtt has no other way
+        transport: asyncio.Transport | None = connection._transport if connection is not None else None  # noqa: SLF001
+        if transport is not None and transport.is_reading():
+            transport.pause_reading()
+            asyncio.get_running_loop().call_later(seconds, self._read_on, transport)
+
+    def _read_on(self, transport: asyncio.Transport) -> None:
+        if not transport.is_closing():
+            transport.resume_reading()
+
     def drop(self) -> None:
         """End the connection without a word: what is not acknowledged comes again, on the next one."""
         connection = self._client._connection  # noqa: SLF001 - gmqtt has no other way

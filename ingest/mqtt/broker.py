@@ -24,7 +24,7 @@ from ingest.mqtt.rights import Rights
 from ingest.mqtt.routed import Chosen
 from ingest.mqtt.router import Router
 from ingest.mqtt.sessions import Sessions
-from ingest.quotas import Quotas
+from ingest.quotas import Quotas, host_of
 
 _TOLD = 100
 """Connections beyond the limit that may be there at once, to get their CONNACK with "server busy"."""
@@ -188,6 +188,7 @@ class Broker:
 
     def publish_will(self, will: Will, identity: Identity, peer: str, sender: str) -> None:
         """Take the will of a client that went without a word, as a message like any other; nobody waits for it."""
+        self.quotas.will(identity, host_of(peer), len(will.payload))
         receipt = PublishReceipt(self)
         receipt.answers = []
         publish = Publish(will.topic, will.payload, will.qos << 1 | will.retain, 0, will.properties)

@@ -37,6 +37,9 @@ def identify(packet: Connect, stream: Stream, broker: Broker, certified: Certifi
         raise MalformedPacket(OF_REFUSAL[error.reason], error.detail) from None
     except Unavailable as error:
         raise MalformedPacket(ReasonCode.SERVER_UNAVAILABLE, str(error)) from None
+    if packet.will is not None and broker.quotas.owes_wills(identity):
+        broker.metrics.throttled_connects.inc()
+        raise MalformedPacket(ReasonCode.CONNECTION_RATE_EXCEEDED, "too many wills of this sender were published")
     if identity.claim:
         if not secret:
             _check_pace(stream, broker)

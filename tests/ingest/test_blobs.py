@@ -176,3 +176,21 @@ def test_killed_between_any_two_steps_nothing_is_half_there_and_a_retry_is_one(t
         assert len(messages(program, "cam-1", 2)) == 2
     finally:
         program.kill()
+
+
+def test_a_device_that_has_sent_too_much_is_told_when_to_come_again(tmp_path: Path) -> None:
+    program = Program(tmp_path / "data", {"HEADWATER_QUOTAS__DEFAULT__BLOB_SIZE": "256KiB"})
+    program.start()
+    try:
+        token = next(word for word in program.run("devices", "add", "cam-1").split() if len(word) > 30)
+        mine = {"Authorization": f"Bearer {token}"}
+        assert ask(program, "POST", "/ingest/cam-1/blob", PICTURE, mine).status == 202
+        late = ask(program, "POST", "/ingest/cam-1/blob?at=1763700000000", b"more", mine)
+        assert (late.status, late.json["error"]) == (429, "over_quota")
+        wait = int(late.headers["retry-after"])
+        assert 1 <= wait <= 2
+        assert ask(program, "POST", "/ingest/cam-2/blob", b"others go on").status == 202
+        time.sleep(wait)
+        assert ask(program, "POST", "/ingest/cam-1/blob?at=1763700000000", b"more", mine).status == 202
+    finally:
+        program.kill()

@@ -1,17 +1,14 @@
-"""Buckets let through their rate in the long run, and what a gateway reports is what came."""
+"""What each sender may, by its class; and what a gateway reports is what came."""
 
 import json
 from typing import Any
-
-from hypothesis import given
-from hypothesis import strategies as st
 
 from headwater.config_quotas import Quota
 from headwater.config_quotas import Quotas as Settings
 from headwater.registry import ANONYMOUS, Identity
 from ingest.contract import Receipt, Source
 from ingest.decoders.catalogue import Catalogue
-from ingest.quotas import Bucket, Quotas
+from ingest.quotas import Quotas
 from ingest.rates import report
 
 PUMP = Identity(name="pump-7", device="pump-7")
@@ -44,18 +41,6 @@ class Kept:
         self.messages.clear()
         report(quotas.rates(), self, "g-1", most)  # type: ignore[arg-type]
         return {one["device"]: one["fields"] for one in self.messages}
-
-
-@given(st.floats(1, 1000), st.lists(st.tuples(st.floats(0, 5), st.integers(1, 500)), min_size=1, max_size=50))
-def test_who_waits_when_told_gets_the_rate_and_one_burst_at_most(rate: float, reads: list[tuple[float, int]]) -> None:
-    now, sent = 0.0, 0
-    bucket = Bucket(rate, rate, now)
-    for pause, count in reads:
-        wait = bucket.take(count, now)
-        sent += count
-        now += wait + pause
-        assert sent <= rate * now + rate + 0.001 * sent + 500 * (wait == 0)
-    assert bucket.take(0, now) == 0 or abs(bucket.take(0, now)) < 0.001
 
 
 def test_requests_of_a_device_share_a_quota_whatever_they_come_over() -> None:
@@ -126,3 +111,29 @@ def test_whoever_is_trusted_is_not_counted() -> None:
     quotas = Quotas(Settings(), Clock())
     assert quotas.meter(ANONYMOUS, "127.0.0.1") is None
     assert Kept().reported(quotas) == {}
+
+
+def test_large_payloads_of_a_device_have_a_rate_and_a_size_by_its_class() -> None:
+    clock, kept = Clock(), Kept()
+    quotas = Quotas(Settings(default=Quota(blobs=0.1, blob_size=1000)), clock)
+    assert quotas.blob(PUMP) == 0
+    quotas.blob_came(PUMP, "192.0.2.1", 6000)
+    assert quotas.blob(PUMP) == 5
+    clock.now += 5
+    assert quotas.blob(PUMP) == 5  # the size is paid for, the rate is not
+    clock.now += 5
+    assert quotas.blob(PUMP) == 0
+    assert all(quotas.blob(one) == 0 for one in (KEY, ANONYMOUS) for _ in range(100))
+    found = kept.reported(quotas)["rate:pump-7"]
+    assert (found["publishes"], found["bytes"]) == (0.1, 600)
+
+
+def test_requests_of_a_key_have_a_rate_and_those_of_nobody_on_loopback_have_none() -> None:
+    clock = Clock()
+    quotas = Quotas(Settings(requests=2), clock)
+    assert [quotas.request(KEY) for _ in range(21)] == [0] * 20 + [0.5]
+    assert quotas.request(PUMP) == 0
+    clock.now += 0.5
+    assert quotas.request(KEY) == 0
+    assert not any(quotas.request(ANONYMOUS) for _ in range(1000))
+    assert not any(Quotas(Settings(requests=0), clock).request(KEY) for _ in range(1000))

@@ -7,7 +7,7 @@ import pytest
 
 from ingest.mqtt.packets import Pingresp
 from ingest.mqtt.reasons import ReasonCode
-from tests.ingest.mqtt.kit import Endpoint, endpoint, until
+from tests.ingest.mqtt.kit import Endpoint, endpoint, until, will
 
 SLOW = {"publishes": 100, "size": 0}
 
@@ -115,3 +115,30 @@ async def test_a_blocked_address_is_refused_and_its_connections_end(slow: Endpoi
     again = await slow.client()
     assert (await again.connect("c1")).code is ReasonCode.SUCCESS
     assert slow.metrics.sample("blocked_total", transport="mqtt") == 2
+
+
+async def test_wills_count_and_none_is_dropped_but_the_next_one_has_to_wait(slow: Endpoint) -> None:
+    credentials = {"username": "d1", "password": slow.door.add("d1").encode()}
+    for number in range(101):
+        client = await slow.connected(f"c{number}", 5, will=will(), **credentials)
+        await client.close()
+    await until(lambda: len(slow.intake.payloads) == 101)
+    late = await slow.client()
+    assert (await late.connect("late", will=will(), **credentials)).code is ReasonCode.CONNECTION_RATE_EXCEEDED
+    await slow.connected("no-will", 5, **credentials)
+    assert slow.broker.quotas.rates().devices["d1"].messages == 101
+    slow.after(0.02)
+    await slow.connected("late", 5, will=will(), **credentials)
+
+
+async def test_a_will_counts_in_the_share_of_all_devices() -> None:
+    async with endpoint(quotas={"publishes": 1, "default": {"publishes": 0}}) as made:
+        for name in ("a", "b"):
+            client = await made.connected(
+                name, 5, username=name, password=made.door.add(name).encode(), will=will(f"devices/{name}/telemetry")
+            )
+            await client.close()
+        await until(lambda: len(made.intake.payloads) == 2)
+        client = await made.connected("d", 4, username="d", password=made.door.add("d").encode())
+        client.publish(b"x", qos=0, topic="devices/d/telemetry")
+        await until(made.paused)
