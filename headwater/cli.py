@@ -24,6 +24,7 @@ _COMMANDS = {
     "addresses": "headwater.commands.groups:addresses",
     "ca": "headwater.commands.ca:ca",
     "decoders": "headwater.commands.decoders:decoders",
+    "rejected": "headwater.commands.rejected:rejected",
     "keys": "headwater.commands.keys:keys",
     "audit": "headwater.commands.audit:audit",
     "plan": "headwater.commands.plan:plan",

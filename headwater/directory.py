@@ -146,6 +146,11 @@ class Directory:
         name = f"claim {claim.name} {secrets.token_hex(8)}"
         return Identity(name=name, claim=claim.name, until=min(claim.expires, now + PROVISIONING))
 
+    def identity_of(self, name: str) -> Identity | None:
+        """What a device or key of this name may do now; None if there is none, or it is disabled."""
+        found = self._known.named(name)
+        return None if found is None or found.disabled else found.identity
+
     def decoders(self) -> list[DecoderText]:
         """The decoders that people have added, by name."""
         return self._known.decoders()

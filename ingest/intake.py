@@ -151,8 +151,9 @@ class LogIntake:
             route.transport.received += len(messages) - 1
             now = self._moments(len(messages))
             for n, message in enumerate(messages):
+                part = n if len(messages) > 1 else None
                 if isinstance(message, Rejected):
-                    self._rejects.add(route, receipt, index, data, message, now + n, again=n > 0)
+                    self._rejects.add(route, receipt, index, data, message, now + n, part=part)
                     continue
                 message.received = message.time = now + n
                 try:
@@ -165,7 +166,7 @@ class LogIntake:
                         message.id = _keyed(".".join(parts))
                     self._queue(route, message, data, b"%d" % n if n else b"", receipt)
                 except Rejected as error:
-                    self._rejects.add(route, receipt, index, data, error, now, message, again=n > 0)
+                    self._rejects.add(route, receipt, index, data, error, now, message, part=part)
 
     def _moments(self, count: int) -> int:
         """The first of so many microseconds that no other message has as `received`.

@@ -15,15 +15,20 @@ from ingest.pressure import Pressure
 from ingest.routes import Route
 
 _TEXT = 512
+_KEPT_PARTS = 8
+"""Of one receipt, the payloads of so many messages that were parts are kept: it may be the same one each time."""
+PART = "#"
+"""In the id of a record, before the number of the payload's message that was rejected alone."""
 
 
 class Rejects:
-    """`kept`: at most so many bytes of a payload are kept."""
+    """`kept`: at most so many bytes of a payload are kept. `silent`: the receipt is told, and nothing is kept."""
 
     def __init__(self, log: AppendLog, lanes: Lanes, pressure: Pressure, kept: int) -> None:
         self._lanes = lanes
         self._pressure = pressure
         self._kept = kept
+        self.silent = False
         self._partitions = log.partitions(REJECTED)
 
     def add(
@@ -36,21 +41,26 @@ class Rejects:
         received: int,
         message: Message | None = None,
         *,
-        again: bool = False,
+        part: int | None = None,
     ) -> None:
         """The receipt waits for the record. Nothing is kept of a sender without a name.
 
-        `message`: what it decoded to, if it did; `again`: this payload has been kept already.
+        `message`: what it decoded to, if it did; `part`: which of the payload's messages it was, if there are several.
         """
         if receipt.rejections is None:
             receipt.rejections = []
         receipt.rejections.append(Rejection(index, error.reason, error.detail))
+        if self.silent:
+            return
         fate = route.transport.rejected(error.reason)
         if not route.identity.name:
             fate.durable.inc()
             return
         record = _record(route, data, error, received, message)
-        record.payload = b"" if again else data[: self._kept]
+        if part is not None:
+            record.id = f"{fresh()}{PART}{part}"
+        if part is None or len(receipt.rejections) <= _KEPT_PARTS:
+            record.payload = data[: self._kept]
         key = (record.device or record.peer).encode()
         lane = self._lanes.lane(REJECTED, partition_for(key, self._partitions))
         if lane.stuck:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 from headwater import __version__
 from headwater.config import Config
+from headwater.directory import Directory
 from headwater.log import MESSAGES, Log
 from headwater.metrics import Metrics
 from headwater.times import SECOND
@@ -28,6 +29,8 @@ from query.latest import Latest
 from query.pages import page_routes
 from query.problems import RESPONSES, answer_errors
 from query.record_api import record_routes
+from query.rejected import Waiting
+from query.rejected_api import rejected_routes
 from query.search_api import search_routes
 from query.shadow_api import shadow_routes
 from query.system_api import Streams, live_routes, process_routes
@@ -43,7 +46,10 @@ configured; elsewhere give `Authorization: Bearer TOKEN`.
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What the API asks. `flow` and `tail` must be running; `routers` are those of other parts (the registry's)."""
+    """What the API asks. `flow` and `tail` must be running; `routers` are those of other parts (the registry's).
+
+    `directory`: for sending on what was rejected, which needs its decoders; None: nobody may.
+    """
 
     config: Config
     log: Log
@@ -60,6 +66,7 @@ class Parts:
     health: Health
     control: Control
     routers: Sequence[APIRouter] = ()
+    directory: Directory | None = None
 
 
 def make_app(parts: Parts) -> FastAPI:
@@ -91,6 +98,9 @@ def make_app(parts: Parts) -> FastAPI:
     app.include_router(device_routes(parts.config, parts.models, parts.live, latest, history))
     app.include_router(command_routes(parts.config, parts.control))
     app.include_router(shadow_routes(parts.control))
+    if parts.directory is not None:
+        waiting = Waiting(parts.config, parts.log, history, parts.directory, parts.directory.model_of)
+        app.include_router(rejected_routes(waiting))
     app.include_router(record_routes(config, history))
     finding = Finding(parts.search, parts.tail, log_id=parts.log.id)
     app.include_router(search_routes(config, finding, parts.live, parts.reports, parts.log.id))

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 
 from headwater.config import Query as QueryConfig
 from headwater.errors import Reason
+from ingest.again import RETRIED
 from query import answer_models, answers
 from query.answering import Cursor, From, Limit, Reader, TimedRoute, To, page, rows_at_most, span
 from query.device_api import Order
@@ -68,4 +69,6 @@ class _Routes:
         if rows * shown > _MOST_BYTES:
             raise Unanswerable(400, "too_large", f"`limit` times `bytes` may be {_MOST_BYTES} at most")
         found = await self._history.rejected(Ask(rows, span(start, end)), reason=reason, device=device)
-        return await page(found.rows, lambda row: answers.rejected(row, shown))
+        sent = {row.detail for row in found.rows if row.stage == RETRIED}
+        waiting = [row for row in found.rows if row.stage != RETRIED and row.id not in sent]
+        return await page(waiting, lambda row: answers.rejected(row, shown))

@@ -100,6 +100,7 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
                 metrics=metrics,
                 flow=flow,
                 control=control,
+                directory=directory,
                 health=Health(probes, []),
                 routers=[
                     *registry_routers(registry, directory, tuple(config.models), config),

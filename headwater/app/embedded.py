@@ -134,6 +134,7 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
                         metrics=metrics,
                         flow=flow,
                         control=control,
+                        directory=directory,
                         health=Health(probes, [selector.state, *states]),
                         routers=[
                             *registry_routers(registry, directory, tuple(config.models), config, provisioner),

@@ -59,7 +59,8 @@ class TestDecoders:
 
             assert [one.reason for one in receipt.rejections or ()] == ["bad_value", "bad_value"]
             assert receipt.accepted == 1
-            assert [record.payload for record in desk.rejected] == [b"a=nan b=1 c=inf", b""]
+            assert [record.payload for record in desk.rejected] == [b"a=nan b=1 c=inf"] * 2
+            assert [record.id[16:] for record in desk.rejected] == ["#0", "#2"]
 
     async def test_whatever_a_decoder_raises_is_a_rejection(self) -> None:
         async with self.bench() as desk:
