@@ -4,7 +4,7 @@ In: their payloads. Out: `PLATFORMS`, their rows of the table, in the order in w
 """
 
 from ingest.decoders.family import Family
-from ingest.decoders.platforms import influx_line_protocol, sparkplug_b, telegraf_json
+from ingest.decoders.platforms import influx_line_protocol, senml, sparkplug_b, telegraf_json
 
 PLATFORMS: tuple[Family, ...] = (
     Family(
@@ -23,4 +23,12 @@ PLATFORMS: tuple[Family, ...] = (
         aliases=("influx", "line_protocol"),
     ),
     Family("telegraf_json", telegraf_json.decode, title="Telegraf JSON"),
+    Family(
+        "senml",
+        senml.decode,
+        topics=("channels/+/messages/#",),
+        recognises=senml.recognises,
+        title="SenML",
+        aliases=("sensml",),
+    ),
 )

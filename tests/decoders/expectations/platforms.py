@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from ingest.decoders.clocks import instant
+from ingest.decoders.platforms.units import MEASURED
 from tests.decoders.compare import Expectation, Expected, Value, equal, flat, plain
 from tests.decoders.influx import read_line
 from tests.decoders.samples import Sample
@@ -78,8 +79,24 @@ def _ends(name: str, paths: list[str]) -> bool:
     return any(plain(".".join(one[start:])) == plain(name) for one in levels for start in range(len(one)))
 
 
+def senml(sample: Sample) -> Expectation | None:
+    """Every resolved record: its name's end or what its unit measures, its value, its time where the payload has one."""
+    values: list[Expected] = []
+    timed = any(key in sample.data for key in (b'"t"', b'"bt"')) or "cbor" in sample.path
+    for record in sample.expected["resolved"]:
+        unit: str = record.get("u", "")
+        name = record["n"].rpartition(":")[2]
+        names = (record["n"], name, {"%EL": "battery"}.get(unit, unit), MEASURED.get(unit, unit))
+        value = next(record[key] for key in ("v", "vs", "vb", "vd") if key in record)
+        values.append(Expected(names, value))
+        if timed:
+            values.append(Expected(("at",), round(record["t"] * 1e6)))
+    return Expectation(values)
+
+
 READERS: Mapping[str, Callable[[Sample], Expectation | None]] = {
     "influx_line_protocol": influx_line_protocol,
+    "senml": senml,
     "sparkplug_b": sparkplug_b,
     "telegraf_json": telegraf_json,
 }
