@@ -3,6 +3,16 @@
 In: their payloads. Out: `BLE`, their rows of the table, in the order in which patterns and contents are tried.
 """
 
+from ingest.decoders.ble import ble_hci_adv
 from ingest.decoders.family import Family
 
-BLE: tuple[Family, ...] = ()
+BLE: tuple[Family, ...] = (
+    Family(
+        "ble_hci_adv",
+        ble_hci_adv.decode,
+        topics=("#/ble/{device}/hci",),
+        recognises=ble_hci_adv.recognises,
+        title="Raw Bluetooth adverts",
+        aliases=("ble",),
+    ),
+)

@@ -8,21 +8,9 @@ from hypothesis import strategies as st
 
 from headwater.errors import Rejected
 from ingest.decoders.ble.advert import MOST, plain_address, read_ad, read_hci
+from tests.decoders.ble.kit import event, report, structures
 
 ADDRESS = "5448E68F80A5"
-
-
-def structures(*parts: tuple[int, str]) -> bytes:
-    return b"".join(bytes((len(bytes.fromhex(body)) + 1, kind)) + bytes.fromhex(body) for kind, body in parts)
-
-
-def legacy(address: str, ad: bytes, rssi: int) -> bytes:
-    return b"\0\0" + bytes.fromhex(address)[::-1] + bytes((len(ad),)) + ad + bytes((rssi & 255,))
-
-
-def event(kind: int, *reports: bytes) -> bytes:
-    body = bytes((kind, len(reports))) + b"".join(reports)
-    return b"\x04\x3e" + bytes((len(body),)) + body
 
 
 def test_an_advert_is_known_by_company_service_name_flags_and_power() -> None:
@@ -65,7 +53,7 @@ def test_a_structure_cut_short_ends_the_advert_and_keeps_what_came_before() -> N
 
 def test_several_reports_in_one_event_are_several_adverts() -> None:
     ad = structures((0x01, "06"))
-    data = event(0x02, legacy(ADDRESS, ad, -52), legacy("AABBCCDDEEFF", ad, -90))
+    data = event(0x02, report(ad, ADDRESS, -52), report(ad, "AABBCCDDEEFF", -90))
     assert [(one.address, one.rssi) for one in read_hci(data)] == [(ADDRESS, -52), ("AABBCCDDEEFF", -90)]
     assert read_hci(data[1:]) == read_hci(data)
 
@@ -78,7 +66,7 @@ def test_an_extended_report_has_its_rssi_before_the_advert() -> None:
 
 
 def test_127_dbm_means_that_the_radio_does_not_know() -> None:
-    (one,) = read_hci(event(0x02, legacy(ADDRESS, b"", 127)))
+    (one,) = read_hci(event(0x02, report(b"", ADDRESS, 127)))
     assert one.rssi is None
 
 
@@ -88,8 +76,8 @@ def test_127_dbm_means_that_the_radio_does_not_know() -> None:
         (b"", "bad_shape"),
         (b"\x04\x3e\x02\x02", "bad_shape"),
         (event(0x02), "bad_shape"),
-        (event(0x02, legacy(ADDRESS, b"", -50))[:-1], "bad_shape"),
-        (event(0x02, legacy(ADDRESS, b"", -50)[:-1]), "bad_shape"),
+        (event(0x02, report(b"", ADDRESS, -50))[:-1], "bad_shape"),
+        (event(0x02, report(b"", ADDRESS, -50)[:-1]), "bad_shape"),
         (event(0x0D, b"\0" * 20), "bad_shape"),
         (event(0x0A, b"\0" * 20), "unsupported"),
         (b'{"a": 1}', "bad_shape"),
