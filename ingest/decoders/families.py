@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from ingest.decoders.ble import BLE
 from ingest.decoders.catalogue import Catalogue
 from ingest.decoders.family import Family
-from ingest.decoders.home import HOME
+from ingest.decoders.home import ANYWHERE, HOME
 from ingest.decoders.lorawan import LORAWAN
 from ingest.decoders.platforms import PLATFORMS
 from ingest.decoders.trackers import TRACKERS
 
-FAMILIES: tuple[Family, ...] = (*HOME, *BLE, *LORAWAN, *TRACKERS, *PLATFORMS)
+FAMILIES: tuple[Family, ...] = (*HOME, *BLE, *LORAWAN, *TRACKERS, *PLATFORMS, *ANYWHERE)
 
 
 def built_in(topics: Mapping[str, Sequence[str]] | None = None) -> Catalogue:

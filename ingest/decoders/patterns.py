@@ -1,7 +1,8 @@
 """Topic patterns of decoders: which topics a family has, and which level names the device.
 
 In: a pattern. Out: a regular expression. `+` is one level, `#` any number of them (also none, also in the middle),
-`{device}` the level, and `{device#}` the levels, one or more, that name the device.
+`{device}` the level, `{device:shelly*}` one like that, and `{device#}` the levels, one or more, that name the device.
+`*` is any part of a level.
 """
 
 import re
@@ -20,10 +21,17 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     for place, level in enumerate(levels):
         first, last = place == 0, place == len(levels) - 1
         if level != "#":
-            body += _LEVEL.get(level) or re.escape(level)
+            body += _LEVEL.get(level) or _partly(level)
             body += "" if last or levels[place + 1 :] == ["#"] else "/"
         elif last:
             body += ".*" if first else "(?:/.*)?"  # as in MQTT, `a/#` also fits `a`
         else:
             body += "(?:.+?/)?"
     return re.compile(body, re.DOTALL)
+
+
+def _partly(level: str) -> str:
+    """`switch:*`, `{device:shelly*}` or a level as it is."""
+    named = level.startswith("{device:") and level.endswith("}")
+    body = re.escape(level[8:-1] if named else level).replace(r"\*", "[^/]*")
+    return f"(?P<device>{body})" if named else body

@@ -5,9 +5,10 @@ In: a payload's bytes; values as JSON gave them. Out: values; a `Draft` that has
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from headwater.errors import Rejected
-from ingest.decoders.draft import DEPTH, NAME, Draft, numeric
+from ingest.decoders.draft import DEPTH, MOST, NAME, Draft, numeric
 from ingest.decoders.explain import anything
 from ingest.decoders.parts import EXACT
 
@@ -66,6 +67,14 @@ def bare(text: str) -> bool | int | float | str:
         return text == "true"
     found = decimal(text)
     return text if found is None else found
+
+
+def pairs(query: str) -> dict[str, str]:
+    """Names and values of `a=1&b=2`; none if it is not written so."""
+    try:
+        return dict(parse_qsl(query, strict_parsing=True, max_num_fields=MOST)) if "=" in query else {}
+    except ValueError:
+        return {}
 
 
 def unquote_numbers(draft: Draft, but: frozenset[str]) -> None:

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from headwater.errors import Rejected
 from headwater.message import Message
-from ingest.decoders.home import HOME
+from ingest.decoders.home import ANYWHERE, HOME
 from tests.decoders.report import row
 from tests.decoders.samples import CATALOGUE, families, samples
 
-NAMES = tuple(family.name for family in HOME)
+NAMES = tuple(family.name for family in (*HOME, *ANYWHERE))
 
 
 @pytest.fixture(autouse=True)
