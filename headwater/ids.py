@@ -14,6 +14,8 @@ DEVICE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@=-]{0,127}")
 """A device's name: it stands in topics, paths and file names, so no slash, wildcard, space or leading dot."""
 
 ID_LENGTH = 64
+DIGEST_SIZE = 8
+"""Bytes of an id that is a hash."""
 
 _digest = blake2b
 _fresh = count(int.from_bytes(os.urandom(8), "big"))
@@ -38,7 +40,7 @@ def check_id(own: str) -> str:
 
 def hashed(*parts: bytes) -> str:
     """The id of what these bytes say: BLAKE2b, 64 bits. Parts are kept apart, so ("ab", "c") is not ("a", "bc")."""
-    return _digest(b"\x00".join(parts), digest_size=8).hexdigest()
+    return _digest(b"\x00".join(parts), digest_size=DIGEST_SIZE).hexdigest()
 
 
 def fresh() -> str:

@@ -25,6 +25,7 @@ from ingest.decoders.catalogue import NATIVE, Catalogue
 from ingest.decoders.families import built_in
 from ingest.decoders.family import Family
 from ingest.decoders.native import read
+from ingest.fast_path import FastPath
 from ingest.lanes import AppendLog, Lanes, Terms, Waiting, served
 from ingest.pressure import Pressure
 from ingest.recent import Recent
@@ -73,6 +74,7 @@ class LogIntake:
             )
         )
         self._routes = Routes(log, config, metrics, model_of, self._lanes, self._catalogue)
+        self._fast = FastPath(limits, self._bounds, self._routes, self._recent, self._pressure)
         self._rejects = Rejects(log, self._lanes, self._pressure, limits.kept_payload)
         self._publishing = False
         self._latest = 0
@@ -110,8 +112,8 @@ class LogIntake:
         route.transport.received += len(payloads)
         if pressure.beyond:
             route.fail(receipt, len(payloads))
-        elif route.family is NATIVE:
-            self._accept_native(route, payloads, receipt, key)
+        elif route.plain:
+            self._accept_plain(route, payloads, receipt, key)
         else:
             self._accept_foreign(route, payloads, receipt, key)
         if pressure.count >= pressure.most or pressure.size >= pressure.most_size:
@@ -120,29 +122,41 @@ class LogIntake:
             self._publishing = True
             asyncio.get_running_loop().call_later(_PUBLISH, self._publish)
 
-    def _accept_native(self, route: Route, payloads: Sequence[bytes], receipt: Receipt, key: str) -> None:
-        good, most = self._bounds.good, self._bounds.most
-        now = self._moments(len(payloads)) - 1
-        for index, data in enumerate(payloads):
-            message = None
-            now += 1
-            try:
-                if len(data) > route.most:
-                    check_size(data, route.most)
-                message = read(data, route.device, now)
-                fields = message.fields
-                if message.texts or message.heard_by or not 0 < len(fields) <= most or not good.issuperset(fields):
-                    self._bounds.check(message)
-                if key and not message.id:
-                    message.id = _keyed(f"{key}.{index}" if len(payloads) > 1 else key)
-                self._queue(route, message, data, b"", receipt)
-            except Rejected as error:
-                self._rejects.add(route, receipt, index, data, error, now, message)
+    def _accept_plain(self, route: Route, payloads: Sequence[bytes], receipt: Receipt, key: str) -> None:
+        """What may be in the native form: mostly it is, and nothing is odd about it."""
+        count = len(payloads)
+        now, at = self._moments(count), 0
+        while True:
+            if not key:
+                at = self._fast.take(route, payloads, at, receipt, now)
+            if at == count:
+                return
+            if route.family is not NATIVE:
+                self._accept_foreign(route, payloads, receipt, key, at)
+                return
+            self._accept_native(route, payloads, at, receipt, key, now + at)
+            at += 1
 
-    def _accept_foreign(self, route: Route, payloads: Sequence[bytes], receipt: Receipt, key: str) -> None:
-        """Decoders that are not ours, and sources for which there is none."""
+    def _accept_native(
+        self, route: Route, payloads: Sequence[bytes], at: int, receipt: Receipt, key: str, now: int
+    ) -> None:
+        data, message = payloads[at], None
+        try:
+            check_size(data, route.most)
+            message = read(data, route.device, now)
+            self._bounds.check(message)
+            if key and not message.id:
+                message.id = _keyed(f"{key}.{at}" if len(payloads) > 1 else key)
+            self._queue(route, message, data, b"", receipt)
+        except Rejected as error:
+            self._rejects.add(route, receipt, at, data, error, now, message)
+
+    def _accept_foreign(
+        self, route: Route, payloads: Sequence[bytes], receipt: Receipt, key: str, first: int = 0
+    ) -> None:
+        """Decoders that are not ours, and sources for which there is none. `first`: the index to begin with."""
         now = self._moments(len(payloads))
-        for index, data in enumerate(payloads):
+        for index, data in enumerate(payloads[first:], first):
             try:
                 family, messages = self._decode(route, data, now)
             except Rejected as error:

@@ -35,7 +35,7 @@ class Models:
                     self._exact.setdefault(device, name)
 
     def name_for(self, device: str) -> str:
-        """The model's name; `default` too where there is no such model."""
+        """The model's name; `default` too where there is no such model. It takes some microseconds: keep the answer."""
         chosen = self._model_of(device)
         if chosen in self._checks:
             return chosen
@@ -43,9 +43,9 @@ class Models:
             return self._exact[device]
         return next((name for pattern, name in self._patterns if pattern.fullmatch(device)), DEFAULT)
 
-    def check_for(self, device: str) -> Check | None:
-        """The check of the device's model. A look-up of some microseconds: keep the answer for a while."""
-        return self._checks.get(self.name_for(device))
+    def check_of(self, model: str) -> Check | None:
+        """What a model of this name asks for."""
+        return self._checks.get(model)
 
 
 def _pattern(devices: str) -> re.Pattern[str]:

@@ -15,8 +15,8 @@ from headwater.ids import check_device
 from headwater.log import MESSAGES, partition_for
 from headwater.metrics import Metrics
 from headwater.registry import ANONYMOUS, Identity
-from ingest.contract import Receipt, Source
-from ingest.decoders.catalogue import Catalogue
+from ingest.contract import BLOB, Receipt, Source
+from ingest.decoders.catalogue import NATIVE, Catalogue
 from ingest.decoders.family import Family
 from ingest.lanes import AppendLog, Fate, Lane, Lanes
 from ingest.models import Check, Models
@@ -65,10 +65,21 @@ class Route:
     """Everything about one identity and source. `family` None: the payload has to say; `refusal`: nothing will do.
 
     `speaker`: what `via` is for devices other than that one. `allowed`: devices that it may send for, as far as known;
-    None: for all. `most`: bytes a payload may have.
+    None: for all. `most`: bytes a payload may have. `plain`: what comes may be in the native form.
     """
 
-    __slots__ = ("allowed", "device", "family", "identity", "most", "refusal", "source", "speaker", "transport")
+    __slots__ = (
+        "allowed",
+        "device",
+        "family",
+        "identity",
+        "most",
+        "plain",
+        "refusal",
+        "source",
+        "speaker",
+        "transport",
+    )
 
     def __init__(
         self, identity: Identity, source: Source, transport: Transport, most: int, catalogue: Catalogue
@@ -90,6 +101,8 @@ class Route:
             self.family = catalogue.by_source(source)
         except Rejected as refusal:
             self.refusal = refusal
+        native = self.family is NATIVE or (self.family is None and self.refusal is None)
+        self.plain = native and source.transport != BLOB  # a blob's fields are ours, not its model's
 
     def fail(self, receipt: Receipt, count: int = 1) -> None:
         """So many messages can't be taken now; the receipt says that the sender must send again."""
@@ -108,15 +121,19 @@ class Route:
 
 
 class Known:
-    """A device whose name is good. `asked`: when the registry was last asked for its model, microseconds."""
+    """A device whose name is good. `asked`: when the registry was last asked for its model, microseconds.
 
-    __slots__ = ("asked", "check", "key", "lane")
+    `foreign`: its model says that it speaks another form than Headwater's own.
+    """
+
+    __slots__ = ("asked", "check", "foreign", "key", "lane")
 
     def __init__(self, key: bytes, lane: Lane) -> None:
         self.key = key
         self.lane = lane
         self.check: Check | None = None
         self.asked = 0
+        self.foreign = False
 
 
 class Routes:
@@ -154,8 +171,9 @@ class Routes:
         return route
 
     def renew(self) -> None:
-        """The table of decoders has changed: every route is worked out again."""
+        """The table of decoders has changed: every route is worked out again, and whose model is foreign."""
         self.routes.clear()
+        self.devices.clear()
 
     def meet(self, name: str, now: int) -> Known:
         """The device with its lane and its model as of now; raises `Rejected` if that is no name for a device."""
@@ -166,6 +184,8 @@ class Routes:
                 self.devices.clear()
             lane = self._lanes.lane(MESSAGES, partition_for(key, self._partitions))
             known = self.devices[name] = Known(key, lane)
-        known.check = self._models.check_for(name)
+        model = self._models.name_for(name)
+        known.check = self._models.check_of(model)
+        known.foreign = self.catalogue.by_model(model) is not None
         known.asked = now
         return known

@@ -79,9 +79,13 @@ class Catalogue:
             return self.named(found[0])
         return None if self._by_content or self._by_model else NATIVE
 
+    def by_model(self, model: str) -> Family | None:
+        """The family that devices of this model speak, if it is a foreign one."""
+        return self._by_model.get(model)
+
     def by_payload(self, data: bytes, model: str) -> Family:
         """The family of the device's model, else the first that recognises the bytes, else Headwater's own."""
-        family = self._by_model.get(model)
+        family = self.by_model(model)
         if family is not None:
             return family
         for family in self._by_content:

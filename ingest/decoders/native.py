@@ -31,7 +31,7 @@ class _Heard(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     snr: float | None = None
 
 
-class _Native(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class Form(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     device: str | int | None = None
     at: Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_MS)] | float | str | None = None
     id: str | int | None = None
@@ -42,7 +42,8 @@ class _Native(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     heard_by: list[_Heard] | None = None
 
 
-_decode = msgspec.json.Decoder(_Native).decode
+read_form = msgspec.json.Decoder(Form).decode
+"""Strict: where it does not raise and there are `fields`, the payload is in the native form."""
 
 
 def decode(payload: Payload) -> Sequence[Message]:
@@ -54,7 +55,7 @@ def read(data: bytes, device: str, received: int) -> Message:
     """`decode` without its wrapping, for the hot path. `device`: what topic or path say, or ""."""
     try:
         if data.find(b'"fields"') >= 0:  # a guess at the form, which decoding confirms; `in` takes twice as long
-            form = _decode(data)
+            form = read_form(data)
             if form.fields is not None:
                 return _message(form, form.fields, device, received)
         else:
@@ -71,13 +72,13 @@ def _read_slowly(data: bytes, device: str, received: int) -> Message:
     if not flat.is_native(values):
         return flat.message_checked(values, device, received)
     try:
-        form = _decode(data)
+        form = read_form(data)
     except msgspec.ValidationError as error:
         refuse(error, values)
     return _message(form, form.fields or {}, device, received)
 
 
-def _message(form: _Native, values: Values, device: str, received: int) -> Message:
+def _message(form: Form, values: Values, device: str, received: int) -> Message:
     own, given, at, place = form.device, form.id, form.at, form.position
     if device or not isinstance(own, str):
         own = device_of(str(own) if isinstance(own, int) else own, device)

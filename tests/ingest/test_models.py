@@ -125,4 +125,4 @@ def test_the_registry_chooses_first_then_the_name_then_the_pattern_then_default(
 
 
 def test_there_need_be_no_default() -> None:
-    assert Models({}, lambda _device: "").check_for("anything") is None
+    assert Models({}, lambda _device: "").check_of("anything") is None
