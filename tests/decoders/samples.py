@@ -38,13 +38,18 @@ class Sample(NamedTuple):
             device = CATALOGUE.source(self.topic).device
             return Source("mqtt", self.topic, device or DEVICE, self.family, peer="127.0.0.1:5")
         query = urlsplit(self.path.partition(" ")[2] or self.path).query
+        if "bindkey" in self.raw:
+            query = f"bindkey={self.raw['bindkey']}"
         return Source("http", "", self.device, self.family, query=query if self.data else "")
 
     @property
     def device(self) -> str:
-        """What a path would name; Traccar's cases have none: there a payload that names no device is refused."""
+        """What a path would name: a radio's address, if it is known.
+
+        Traccar's cases have none: there a payload that names no device is refused.
+        """
         traccar = self.transport == "http" and self.raw.get("source", "").startswith("traccar/")
-        return "" if traccar else DEVICE
+        return "" if traccar else self.raw.get("address", DEVICE)
 
     def payload(self) -> Payload:
         """What the decoder gets."""

@@ -3,7 +3,7 @@
 In: their payloads. Out: `BLE`, their rows of the table, in the order in which patterns and contents are tried.
 """
 
-from ingest.decoders.ble import ble_hci_adv
+from ingest.decoders.ble import ble_hci_adv, bthome
 from ingest.decoders.family import Family
 
 BLE: tuple[Family, ...] = (
@@ -15,4 +15,5 @@ BLE: tuple[Family, ...] = (
         title="Raw Bluetooth adverts",
         aliases=("ble",),
     ),
+    Family("bthome", bthome.decode, title="BTHome"),
 )

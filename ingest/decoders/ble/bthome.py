@@ -1,18 +1,19 @@
 """BTHome, the open format for Bluetooth sensors: b-parasite, Shelly BLU, thermometers with ATC firmware, ESPHome.
 
-`POST /ingest/DEVICE?decoder=bthome` with the service data of 0xFCD2 (version 2) or of 0x181C and 0x181E (version 1), as
-bytes or in hexadecimal; or the whole advert, or HCI event, that carries it. The device is the MAC address in the data or
-of the event, else that of the path; in an event, another one in the path is the gateway that heard it.
+`POST /ingest/DEVICE?decoder=bthome` with the service data of 0xFCD2 (version 2) or of 0x181C and 0x181E (version 1),
+as bytes or in hexadecimal; or the whole advert, or HCI event, that carries it. The device is the MAC address in the
+data or of the event, else that of the path; in an event, another one in the path is the gateway that heard it.
 
     40 00 09 01 5d 02 5d 09 03 b7 18      packet 9, battery 93 %, 23.97 °C, 63.27 %
 
-Encrypted data needs the key: `?bindkey=HEX` (32 digits), and the sender's address, in the path, the data or `?address=`;
-without them it is rejected as `encrypted`.
+Encrypted data needs the key: `?bindkey=HEX` (32 digits), and the sender's address, in the path, the data or
+`?address=`; without them it is rejected as `encrypted`.
 
-Out: BTHome's names (`temperature`, `humidity`, `pressure` hPa, `battery`, `mass`, `carbon_dioxide`, `pm25`, `voltage` …),
-numbered where one is there more than once (`temperature_1`); truths such as `door`, `motion`, and `binary.battery` (low),
-`binary.power`, `binary.gas`, `binary.moisture`. `unit.mass` lb, `unit.distance` mm, `unit.volume` ml where those are not kg,
-m, l. Presses are events: `button` press, double_press, long_press …, `dimmer` rotate_left with `dimmer.steps`.
+Out: BTHome's names (`temperature`, `humidity`, `pressure` hPa, `battery`, `mass`, `carbon_dioxide`, `pm25`, `voltage`
+…), numbered where one is there more than once (`temperature_1`); truths such as `door`, `motion`, and
+`binary.battery` (low), `binary.power`, `binary.gas`, `binary.moisture`. `unit.mass` lb, `unit.distance` mm,
+`unit.volume` ml where those are not kg, m, l. Presses are events: `button` press, double_press, long_press …,
+`dimmer` rotate_left with `dimmer.steps`.
 
 Formats: bthome.io/format, bthome.io/encryption, bthome.io/v1.
 """
@@ -47,7 +48,7 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     if not adverts:
         address = _address(payload)
         reading = _service_data(address, data, key, asked(payload.source).get("uuid", ""))
-        return (_message(payload, reading, _same(payload.source.device, reading.address or address)),)
+        return (_message(payload, reading, _same(payload.source.device or address, reading.address)),)
     made: list[Message | Rejected] = []
     for advert in adverts:
         try:
@@ -72,7 +73,7 @@ def _adverts(data: bytes) -> Sequence[Advert]:
     """What it carries, if it is an event or an advert with BTHome in it."""
     if data[:2] == b"\x04\x3e":
         return read_hci(data)
-    advert = read_ad(data) if len(data) <= 1650 else Advert()  # noqa: PLR2004 - the most an advert has
+    advert = read_ad(data) if len(data) <= 1650 else Advert()
     return (advert,) if any(uuid in advert.service_data for uuid in SERVICES) else ()
 
 
@@ -114,7 +115,7 @@ def _service_data(address: str, data: bytes, key: Key, uuid: str) -> Reading:
 
 def _by_form(address: str, data: bytes, key: Key) -> Reading:
     """Version 2 begins with 40 to 47; version 1 with the length of its first object, which may be the same."""
-    if data and data[0] >> 5 == 2:  # noqa: PLR2004 - the version
+    if data and data[0] >> 5 == 2:
         try:
             return version_2(address, data, key)
         except Rejected as refusal:

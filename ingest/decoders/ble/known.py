@@ -13,6 +13,7 @@ from ingest.decoders.ble.advert import Advert
 from ingest.decoders.ble.makers import air, beacons, hygrometers, industry, scales, teltonika
 from ingest.decoders.ble.makers.atc import environmental
 from ingest.decoders.ble.makers.beckett import beckett
+from ingest.decoders.ble.makers.bthome import maker_1, maker_1_encrypted, maker_2
 from ingest.decoders.ble.makers.govee import COMPANIES as GOVEE
 from ingest.decoders.ble.makers.govee import govee
 from ingest.decoders.ble.makers.home import (
@@ -40,13 +41,19 @@ def no_key(_: str) -> bytes | None:
     return None
 
 
-KEYED: dict[str, KeyedMaker] = {"181a": environmental, "fe95": mibeacon}
+KEYED: dict[str, KeyedMaker] = {
+    "181a": environmental,
+    "181e": maker_1_encrypted,
+    "fcd2": maker_2,
+    "fe95": mibeacon,
+}
 """Services whose adverts may be encrypted."""
 
 SERVICES: dict[str, Maker] = {
     "0d00": switchbot,
     "1809": industry.relsib_probe,
     "181b": scales.mi_scale_2,
+    "181c": maker_1,
     "181d": scales.mi_scale_1,
     "2a6e": teltonika.puck,
     "2a6f": teltonika.puck,

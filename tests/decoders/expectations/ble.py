@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from tests.decoders.compare import Expectation
-from tests.decoders.expectations import ble_adverts
+from tests.decoders.expectations import ble_adverts, ble_tags
 from tests.decoders.samples import Sample
 
 READERS: Mapping[str, Callable[[Sample], Expectation | None]] = {
     "ble_hci_adv": ble_adverts.sensor_message,
+    "bthome": ble_tags.bthome,
 }

@@ -4,8 +4,7 @@ In: service data of 0x181C (1), 0x181E (1, encrypted) or 0xFCD2 (2). Out: a `Rea
 version, nothing known in it. Formats: bthome.io/v1, bthome.io/format, bthome.io/encryption.
 """
 
-from struct import error as StructError
-from struct import unpack
+import struct
 
 from headwater.errors import Rejected
 from ingest.decoders.ble.advert import Advert
@@ -25,7 +24,6 @@ _OTHERS = {
     "binary.moisture": "moisture detected",
     "binary.gas": "gas detected",
     "binary.power": "power detected",
-    "illuminance": "illuminance",
 }
 """The names that other makers' adverts have for the same."""
 
@@ -47,7 +45,12 @@ def maker_1_encrypted(advert: Advert, data: bytes, key: Key) -> Reading | None:
 
 
 def _as_others(own: Reading) -> Reading:
-    values = {_OTHERS.get(name, name): value for name, value in own.values.items()}
+    values: Values = {}
+    for name, value in own.values.items():
+        values[_OTHERS.get(name, name)] = value
+        plain, mark, number = name.rpartition("_")
+        if mark and number.isdigit():
+            values[_OTHERS.get(plain, plain)] = value  # of several the last, as the others have it
     if values.get("unit.distance") == "mm":
         values["distance mm"] = values.pop("distance")
         del values["unit.distance"]
@@ -133,7 +136,9 @@ def objects_1(data: bytes) -> list[tuple[str, Value]]:
         form, length = data[at] >> 5, data[at] & 31
         kind = OBJECTS.get(data[at + 1]) if at + 1 < len(data) else None
         if kind is None or length < 2 or at + 1 + length > len(data) or form > Form.RAW:
-            raise Rejected("bad_shape", "this is no BTHome: neither version 2 (40 …, 44 …) nor the objects of version 1")
+            raise Rejected(
+                "bad_shape", "this is no BTHome: neither version 2 (40 …, 44 …) nor the objects of version 1"
+            )
         body = data[at + 2 : at + 1 + length]
         own = kind.form if kind.form in SPECIAL else Form(form)
         found += _read(kind, body, own)
@@ -168,10 +173,7 @@ def _float(kind: Object, body: bytes) -> Value:
     form = {2: "<e", 4: "<f", 8: "<d"}.get(len(body))
     if form is None:
         raise Rejected("bad_shape", f"BTHome's {kind.name} is a number of {len(body)} bytes")
-    try:
-        value = unpack(form, body)[0] * kind.factor
-    except StructError:
-        return None
+    value = struct.unpack(form, body)[0] * kind.factor
     return round(value, max(kind.decimals, 2)) if value - value == 0 else None
 
 

@@ -27,7 +27,7 @@ SPECIAL = frozenset({Form.TRUTH, Form.BUTTON, Form.DIMMER})
 
 
 class Object(NamedTuple):
-    """`size` 0: a byte of length comes first. `decimals`: those of the factor. `unit`: where it is not the usual one."""
+    """`size` 0: a byte of length comes first. `decimals`: those of the factor. `unit`: where it is an unusual one."""
 
     name: str
     size: int = 1
