@@ -47,6 +47,7 @@ class LatestAnswer(BaseModel):
     position_time: str | None = None
     heard_by: list[HeardBy] = Field(description="By whom its newest message was heard.")
     via: str | None = Field(description="Who sent its newest message, where that was not the device itself.")
+    decoder: str = Field(description="Which decoder read its newest message.", examples=["native"])
     entries: int = Field(
         description="Its messages on the log; one that came again around a crash counts again.", examples=[42]
     )

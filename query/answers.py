@@ -10,21 +10,25 @@ from typing import Any
 from headwater.config_models import FieldModel
 from headwater.message import Candidate, Heard, Message, Position, RejectedMessage
 from headwater.times import rfc3339
+from ingest.decoders.units import usual_unit
 from storage.contract import LakeRow, LiveDevice, LiveValue, Rollup
 
 Json = dict[str, Any]
+_OURS = {"", "native", "flat"}
+"""Whose fields are called what their sender likes: a name says nothing of a unit."""
 _SHOWN = 1024
 """Bytes of a rejected payload that are shown unless more are asked for."""
 
 
 def latest(device: LiveDevice, units: Mapping[str, str]) -> Json:
-    """A `LatestAnswer`. `units`: field → unit."""
+    """A `LatestAnswer`. `units`: field → unit, as its model says; else what the device or its format says."""
     fields: Json = {}
     texts: Json = {}
     for name, held in sorted(device.values.items()):
         answer: Json = {"value": held.value, "time": rfc3339(held.time), "received": rfc3339(held.received)}
-        if name in units:
-            answer["unit"] = units[name]
+        unit = units.get(name) or _unit(name, device)
+        if unit:
+            answer["unit"] = unit
         (texts if isinstance(held.value, str) else fields)[name] = answer
     return {
         "device": device.device,
@@ -37,8 +41,16 @@ def latest(device: LiveDevice, units: Mapping[str, str]) -> Json:
         "position_time": None if device.position_time is None else rfc3339(device.position_time),
         "heard_by": _heard(device.heard_by),
         "via": device.via or None,
+        "decoder": device.decoder,
         "entries": device.entries,
     }
+
+
+def _unit(name: str, device: LiveDevice) -> str:
+    said = device.values.get(f"unit.{name}")
+    if said is not None:
+        return str(said.value)
+    return "" if device.decoder in _OURS else usual_unit(name)
 
 
 def device(known: LiveDevice, model: str, fields: Mapping[str, FieldModel]) -> Json:

@@ -45,7 +45,7 @@ def _take_in(device: LiveDevice, message: Message) -> None:
     device.seen = max(device.seen, message.received)
     if message.time >= device.time:
         device.time, device.via, device.kind = message.time, message.via, message.kind
-        device.heard_by = message.heard_by
+        device.heard_by, device.decoder = message.heard_by, message.decoder
     stamp = (message.time, message.received, message.id)
     for values in (message.fields, message.texts):
         for field, value in values.items():

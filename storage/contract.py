@@ -48,6 +48,17 @@ class Store(Protocol):
         ...
 
 
+class Erasable(Protocol):
+    """What can forget a device."""
+
+    async def erase(self, device: str, before: int) -> int:
+        """Remove all of the device that was received before (microseconds); how many rows. Raises `Unavailable`.
+
+        Again, or begun and killed, does no harm. What the log brings after it stands as if it were the first.
+        """
+        ...
+
+
 class LiveValue(msgspec.Struct, omit_defaults=True, frozen=True):
     """The newest value of one field: by (time, received, id), never by arrival."""
 
@@ -60,7 +71,8 @@ class LiveValue(msgspec.Struct, omit_defaults=True, frozen=True):
 class LiveDevice(msgspec.Struct, omit_defaults=True):
     """What is known of a device now. `seen`: `received` of its latest message. Times in microseconds.
 
-    `entries`: how many of the log it is made of; a message that came again around a crash counts again.
+    `entries`: how many of the log it is made of; a message that came again around a crash counts again. `decoder`: of
+    its newest message.
     """
 
     device: str
@@ -73,6 +85,7 @@ class LiveDevice(msgspec.Struct, omit_defaults=True):
     position_time: int | None = None
     heard_by: list[Heard] = []
     entries: int = 0
+    decoder: str = ""
 
 
 class LiveReader(Protocol):

@@ -56,6 +56,7 @@ class LiveState(msgspec.Struct, array_like=True, gc=False):
     kind: str = ""
     heard_by: list[Heard] = []
     layers: list[Layer] = []
+    decoder: str = ""
 
     def add(self, message: Message) -> None:
         """Take a message in."""
@@ -69,6 +70,7 @@ class LiveState(msgspec.Struct, array_like=True, gc=False):
         if time > self.time or stamp > (self.time, self.received, self.id):
             self.time, self.received, self.id = time, received, ident
             self.via, self.kind, self.heard_by = message.via, message.kind, message.heard_by
+            self.decoder = message.decoder
             if len(self.layers) == 1 and self.layers[0].replaced(stamp, values, message.position):
                 return
         if values or message.position is not None:
@@ -90,6 +92,17 @@ class LiveState(msgspec.Struct, array_like=True, gc=False):
             over -= len(names)
         self.layers = [one for one in layers if one.values or one.position is not None]
 
+    def forget(self, before: int) -> bool:
+        """Drop what was received before (microseconds); False if nothing is left."""
+        self.layers = [layer for layer in self.layers if layer.received >= before]
+        if self.received < before:
+            if self.seen < before or not self.layers:
+                return False
+            newest = self.layers[0]
+            self.time, self.received, self.id = newest.time, newest.received, newest.id
+            self.via, self.kind, self.heard_by = "", "", []
+        return True
+
     @property
     def position(self) -> Position | None:
         """The newest position."""
@@ -108,6 +121,7 @@ class LiveState(msgspec.Struct, array_like=True, gc=False):
             kind=self.kind,
             heard_by=self.heard_by,
             entries=self.entries,
+            decoder=self.decoder,
         )
         for layer in self.layers:
             for field, value in layer.values.items():

@@ -26,7 +26,7 @@ _DEVICE = (
     "name",
     "client_id",
 )
-_TIME = ("timestamp", "time", "ts", "datetime", "date", "at", "tst", "unixtime", "created_at", "dt")
+_TIME = ("timestamp", "when", "time", "ts", "datetime", "date", "at", "tst", "unixtime", "created_at", "dt")
 _LAT, _LON = ("lat", "latitude"), ("lon", "lng", "long", "longitude")
 _SEQUENCE = ("seq", "sequence", "fcnt", "counter", "packet")
 _NUMBERED = re.compile(r".*(?:\d\d.*|\d)")

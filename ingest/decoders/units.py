@@ -3,8 +3,12 @@
 In: a number and its unit. Out: the number in the usual unit. Factors are exact by definition (SI, international yard).
 """
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
+
+_MARKS = re.compile(r"[^a-z0-9]")
 
 
 class Unit(NamedTuple):
@@ -72,6 +76,65 @@ UNITS: Mapping[str, Unit] = {
     "°": Unit("°"),
     "rad": Unit("°", 57.29577951308232),
 }
+
+
+_OF_NAMES: Mapping[str, str] = {
+    "temperature": "°C",
+    "tempc": "°C",
+    "dewpoint": "°C",
+    "tc": "°C",
+    "humidity": "%",
+    "hum": "%",
+    "rh": "%",
+    "moisture": "%",
+    "battery": "%",
+    "batt": "%",
+    "batterypercentage": "%",
+    "brightness": "",
+    "pressure": "hPa",
+    "seapressure": "hPa",
+    "voltage": "V",
+    "batteryvoltage": "V",
+    "vcc": "V",
+    "current": "A",
+    "power": "W",
+    "apower": "W",
+    "activepower": "W",
+    "apparentpower": "VA",
+    "reactivepower": "var",
+    "aprtpower": "VA",
+    "energy": "kWh",
+    "energytotal": "kWh",
+    "energytoday": "kWh",
+    "energyyesterday": "kWh",
+    "aenergytotal": "Wh",
+    "frequency": "Hz",
+    "freq": "Hz",
+    "rssi": "dBm",
+    "signal": "dBm",
+    "snr": "dB",
+    "illuminance": "lx",
+    "illuminancelux": "lx",
+    "lux": "lx",
+    "co2": "ppm",
+    "carbondioxide": "ppm",
+    "pm1": "µg/m³",
+    "pm25": "µg/m³",
+    "pm10": "µg/m³",
+    "distance": "m",
+    "vel": "km/h",
+    "cog": "°",
+    "uptime": "s",
+    "uptimesec": "s",
+}
+
+
+@lru_cache(maxsize=16_384)
+def usual_unit(field: str) -> str:
+    """The unit of a field that decoders have normalised, by the end of its name; "" where the name does not tell."""
+    above, _, last = field.lower().rpartition(".")
+    whole = _MARKS.sub("", f"{above.rpartition('.')[2]}{last}")
+    return _OF_NAMES.get(whole) or _OF_NAMES.get(_MARKS.sub("", last), "")
 
 
 def normal(value: float, unit: str) -> float:

@@ -15,6 +15,14 @@ export async function api(path) {
   return answer.ok ? answer.json() : null;
 }
 
+// A change: { ok, body, detail }, where `detail` says why not.
+export async function send(method, path, body) {
+  const answer = await fetch(BASE + path, { method, headers: { ...headers(), "Content-Type": "application/json" }, body: JSON.stringify(body) }).catch(() => null);
+  if (!answer) return { ok: false, detail: "nothing answers" };
+  const said = await answer.json().catch(() => ({}));
+  return { ok: answer.ok, body: said, detail: said.detail ?? `${answer.status}` };
+}
+
 // Server-sent events over fetch, because EventSource cannot send a token. Comes back after a broken line, with a pause
 // that grows to 15 seconds, and says where it was.
 export function follow(path, each) {

@@ -4,6 +4,7 @@ import { DeviceList } from "./devices.js";
 import { Detail } from "./detail.js";
 import { Flow } from "./flow.js";
 import { Lines, clock, values } from "./lines.js";
+import { Waiting } from "./waiting.js";
 
 const byId = (id) => document.getElementById(id);
 const flow = new Flow();
@@ -11,6 +12,7 @@ const detail = new Detail();
 const list = new DeviceList((name) => detail.show(name));
 const messages = new Lines(byId("messages"), "Nothing has arrived since this page was opened.");
 const rejects = new Lines(byId("rejects"), "Nothing was rejected.");
+const waiting = new Waiting();
 
 onRefused(() => { byId("login").hidden = false; });
 byId("login").addEventListener("submit", (event) => {
@@ -41,6 +43,7 @@ async function rejectedNow() {
   const page = await api("/rejected?limit=50");
   if (!page || page.items.length === 0 || page.items[0].id === lastReject) return;
   lastReject = page.items[0].id;
+  waiting.refresh();
   rejects.replace(page.items.map((item) => [clock(item.received), item.reason, `${item.device || item.topic || item.transport || ""} ${item.detail}`]));
 }
 

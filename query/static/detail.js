@@ -1,6 +1,6 @@
 // One device: newest values, the history of a field as a line, who heard it, and its candidate records.
 import { api } from "./api.js";
-import { Lines, ago, clock, element, number } from "./lines.js";
+import { Lines, ago, clock, described, element, number } from "./lines.js";
 
 const POINTS = 1000;
 const GATEWAYS = 40;
@@ -56,12 +56,15 @@ export class Detail {
   }
 
   values(latest) {
-    const about = [`seen ${ago(latest.seen)}`, `${latest.entries.toLocaleString("en")} messages`];
+    const said = { ...latest.fields, ...latest.texts };
+    const known = described({ said, heard_by: [] });
+    const about = [...(known.about ? [known.about] : []), `seen ${ago(latest.seen)}`, `${latest.entries.toLocaleString("en")} messages`];
+    if (latest.decoder && latest.decoder !== "native") about.push(`read as ${latest.decoder}`);
     if (latest.via) about.push(`through ${latest.via}`);
     if (latest.position) about.push(`at ${latest.position.lat.toFixed(6)}, ${latest.position.lon.toFixed(6)}`);
     byId("detail-about").textContent = about.join(" · ");
     this.hear(latest.heard_by, latest.seen);
-    const rows = Object.entries({ ...latest.fields, ...latest.texts }).sort(([a], [b]) => a.localeCompare(b)).map(([field, is]) => {
+    const rows = Object.entries(said).filter(([field]) => !field.startsWith("unit.")).sort(([a], [b]) => a.localeCompare(b)).map(([field, is]) => {
       const row = element("tr");
       row.append(element("td", field), element("td", `${number(is.value)}${is.unit ? ` ${is.unit}` : ""}`, "number"), element("td", ago(is.time)));
       return row;

@@ -1,6 +1,6 @@
 // The device list: all names are held, only the rows in sight are drawn. Live values come with the stream.
 import { api } from "./api.js";
-import { ago, element, values } from "./lines.js";
+import { ago, described, element, values } from "./lines.js";
 
 const ROW = 44;
 const PAGE = 1000;
@@ -65,8 +65,8 @@ export class DeviceList {
     if (start === this.beginning()) await this.take_in(start, "", PAGE);
   }
 
-  row({ seen, fields, texts, position }) {
-    return { seen: Date.parse(seen), said: { ...fields, ...texts }, position };
+  row({ seen, fields, texts, position, kind, decoder, heard_by }) {
+    return { seen: Date.parse(seen), said: { ...fields, ...texts }, position, kind, decoder, heard_by };
   }
 
   // A message: its values are the newest ones, as far as the page knows; `refreshSeen` puts right what is not.
@@ -76,7 +76,9 @@ export class DeviceList {
     const now = this.row({ ...message, seen: message.received });
     if (before) {
       before.seen = Math.max(before.seen, now.seen);
-      Object.assign(before.said, now.said);
+      for (const [name, value] of Object.entries(now.said)) before.said[name] = { ...before.said[name], value };
+      before.decoder = now.decoder ?? before.decoder;
+      if (now.heard_by?.length) before.heard_by = now.heard_by;
       before.position = now.position ?? before.position;
       this.soon();
     } else {
@@ -126,21 +128,25 @@ export class DeviceList {
   new_row(name) {
     const row = element("div");
     row.setAttribute("role", "option");
-    row.append(element("b", name), element("i"), element("span"));
+    row.append(element("b", name), element("em"), element("i"), element("span"));
     row.addEventListener("click", () => this.take(name));
     return row;
   }
 
   draw_row(row, name, index) {
-    const { seen, said, position } = this.known.get(name);
+    const { seen, position } = this.known.get(name);
     row.className = Date.now() - seen < 3000 ? "device fresh" : "device";
     row.style.top = `${index * ROW}px`;
     row.id = `device-${index}`;
     row.setAttribute("aria-posinset", String(index + 1));
     row.setAttribute("aria-setsize", String(this.names.length));
     row.setAttribute("aria-selected", String(name === this.chosen));
-    row.children[1].textContent = ago(seen);
-    row.children[2].textContent = values({ fields: said, position });
+    const known = described(this.known.get(name));
+    row.children[0].className = known.status;
+    row.children[0].title = known.status || "";
+    row.children[1].textContent = known.about;
+    row.children[2].textContent = ago(seen);
+    row.children[3].textContent = values({ fields: known.values, position });
     return row;
   }
 

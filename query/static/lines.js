@@ -28,10 +28,31 @@ export function number(value) {
 }
 
 export function values(message) {
-  const parts = Object.entries({ ...message.fields, ...message.texts }).map(([name, value]) => `${name} ${number(value?.value ?? value)}`);
+  const parts = Object.entries({ ...message.fields, ...message.texts }).map(([name, value]) => `${name} ${number(value?.value ?? value)}${value?.unit ? ` ${value.unit}` : ""}`);
   if (message.position) parts.push(`at ${message.position.lat.toFixed(5)}, ${message.position.lon.toFixed(5)}`);
   if (message.via) parts.push(`via ${message.via}`);
   return parts.join("  ");
+}
+
+// What a device says of itself – name, model, whether it is there, battery, signal – apart from its values.
+const ABOUT = new Set(["name", "model", "manufacturer", "firmware", "status"]);
+const BATTERY = /(^|\.)(battery|batt|batteryPercentage|battery_percentage)$/i;
+const SIGNAL = /(^|\.)(rssi|linkquality)$/i;
+
+export function described({ said, heard_by }) {
+  const is = (name) => said[name]?.value ?? said[name];
+  const values = Object.fromEntries(Object.entries(said).filter(([name]) => !ABOUT.has(name) && !name.startsWith("unit.") && !name.startsWith("note.")));
+  const about = [is("name"), [is("manufacturer"), is("model")].filter(Boolean).join(" ")].filter(Boolean);
+  const found = (names) => Object.entries(values).find(([name, value]) => names.test(name) && typeof (value?.value ?? value) === "number");
+  const battery = found(BATTERY);
+  const signal = found(SIGNAL);
+  if (battery) about.push(`battery ${number(battery[1]?.value ?? battery[1])} %`);
+  if (signal) about.push(`${signal[0].split(".").at(-1)} ${number(signal[1]?.value ?? signal[1])}${signal[1]?.unit ? ` ${signal[1].unit}` : ""}`);
+  else if (heard_by?.length) about.push(`heard at ${Math.max(...heard_by.map((one) => one.rssi ?? -999))} dBm`);
+  const status = String(is("status") ?? "").toLowerCase();
+  const known = ["online", "offline"].includes(status) ? status : "";
+  if (known === "offline") about.unshift("offline");
+  return { values, about: about.join(" · "), status: known };
 }
 
 export class Lines {

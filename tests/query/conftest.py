@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from consumers.worker_state import WorkerState
 from headwater.config import Config
 from headwater.config_models import FieldModel, Model
+from headwater.directory import Directory
 from headwater.errors import Refused
 from headwater.log import CANDIDATES, MESSAGES
 from headwater.message import Message, decode_message
@@ -177,6 +178,7 @@ async def open_api(folder: Path, config: Config | None = None) -> AsyncGenerator
                 flow=flow,
                 control=control,
                 health=Health(probes, workers),
+                directory=Directory(),
             )
         )
         running = [asyncio.create_task(tail.run(stop)), asyncio.create_task(counting.run(stop))]

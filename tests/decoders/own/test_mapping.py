@@ -9,6 +9,7 @@ from headwater.errors import ConfigError, Rejected
 from headwater.message import Message, Position
 from ingest.contract import Payload, Source
 from ingest.decoders.mapping import read_mapping
+from ingest.decoders.units import normal, usual_unit
 
 NOW = 1_763_700_000_000_000
 
@@ -106,3 +107,26 @@ def test_what_is_wrong_with_a_payload_is_said(data: bytes, reason: str) -> None:
     with pytest.raises(Rejected) as caught:
         decode(text, data, "g1")
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("field", "unit"),
+    [
+        ("SI7021.Temperature", "°C"),
+        ("ENERGY.Total", "kWh"),
+        ("switch:0.apower", "W"),
+        ("rx.rssi", "dBm"),
+        ("state", ""),
+    ],
+)
+def test_a_normalised_field_has_the_unit_of_its_name(field: str, unit: str) -> None:
+    assert usual_unit(field) == unit
+
+
+def test_each_unit_is_converted_to_the_usual_one() -> None:
+    assert [normal(212, "F"), normal(750, "mmHg"), normal(36, "km/h"), normal(5, "furlong")] == [
+        100.0,
+        999.917905613,
+        10.0,
+        5,
+    ]
