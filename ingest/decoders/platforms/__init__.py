@@ -4,7 +4,7 @@ In: their payloads. Out: `PLATFORMS`, their rows of the table, in the order in w
 """
 
 from ingest.decoders.family import Family
-from ingest.decoders.platforms import influx_line_protocol, senml, sparkplug_b, telegraf_json
+from ingest.decoders.platforms import influx_line_protocol, ogc_sensorthings, senml, sparkplug_b, telegraf_json
 
 PLATFORMS: tuple[Family, ...] = (
     Family(
@@ -30,5 +30,19 @@ PLATFORMS: tuple[Family, ...] = (
         recognises=senml.recognises,
         title="SenML",
         aliases=("sensml",),
+    ),
+    Family(
+        "ogc_sensorthings",
+        ogc_sensorthings.decode,
+        topics=(
+            "v1.0/#",
+            "v1.1/#",
+            "#/v1.0/Observations",
+            "#/v1.1/Observations",
+            "#/v1.0/+/Observations",
+            "#/v1.1/+/Observations",
+        ),
+        title="OGC SensorThings",
+        aliases=("sensorthings",),
     ),
 )
