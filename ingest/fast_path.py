@@ -18,6 +18,7 @@ from ingest.bounds import Bounds
 from ingest.contract import Receipt
 from ingest.decoders.native import read_form
 from ingest.lanes import Waiting
+from ingest.moments import Moments
 from ingest.pressure import Pressure
 from ingest.recent import Recent
 from ingest.routes import ASK_AGAIN, Route, Routes
@@ -27,9 +28,11 @@ _NO_TEXTS: dict[str, str] = {}
 
 
 class FastPath:
-    """Shares what the intake knows: routes and devices, bounds, recent ids, how much waits."""
+    """Shares what the intake knows: routes and devices, bounds, recent ids, how much waits, moments given away."""
 
-    def __init__(self, config: Ingest, bounds: Bounds, routes: Routes, recent: Recent, pressure: Pressure) -> None:
+    def __init__(
+        self, config: Ingest, bounds: Bounds, routes: Routes, recent: Recent, pressure: Pressure, moments: Moments
+    ) -> None:
         self._past = round(config.past * SECOND)
         self._future = round(config.future * SECOND)
         self._text_length = config.text_length
@@ -37,15 +40,13 @@ class FastPath:
         self._routes = routes
         self._recent = recent
         self._pressure = pressure
+        self._moments = moments
 
     def take(  # noqa: C901, PLR0912, PLR0915  a call a message is dear
-        self, route: Route, payloads: Sequence[bytes], at: int, receipt: Receipt, received: int
+        self, route: Route, payloads: Sequence[bytes], at: int, receipt: Receipt
     ) -> int:
-        """Take the payloads from index `at` on; returns the index of the first that it leaves, or their count.
-
-        `received`: the moment of the first of all of them; each has the next one.
-        """
-        received += at - 1
+        """Take the payloads from index `at` on; returns the index of the first that it leaves, or their count."""
+        received = self._moments.next()
         queued = size = again = 0
         good, most_fields, past, future = self._bounds.good, self._bounds.most, self._past, self._future
         devices, younger, older = self._routes.devices, self._recent.younger, self._recent.older
@@ -71,7 +72,6 @@ class FastPath:
             lane = known.lane
             if lane.stuck:
                 break
-            received += 1
             if not 0 <= received - known.asked < ASK_AGAIN:
                 self._routes.meet(device, received)
             texts = _NO_TEXTS
@@ -118,6 +118,8 @@ class FastPath:
                 except Rejected:
                     break
             at += 1
+            self._moments.latest = received
+            received += 1
             if name in younger or name in older:
                 again += 1
                 continue

@@ -27,6 +27,7 @@ from ingest.decoders.family import Family
 from ingest.decoders.native import read
 from ingest.fast_path import FastPath
 from ingest.lanes import AppendLog, Lanes, Terms, Waiting, served
+from ingest.moments import Moments
 from ingest.pressure import Pressure
 from ingest.recent import Recent
 from ingest.rejects import Rejects
@@ -56,7 +57,7 @@ class LogIntake:
         self._version = self._catalogue.version
         self.source = self._catalogue.source
         limits = config.ingest
-        self._clock = clock
+        self._moments = Moments(clock)
         self._metrics = metrics
         self._past = round(limits.past * times.SECOND)
         self._future = round(limits.future * times.SECOND)
@@ -74,10 +75,9 @@ class LogIntake:
             )
         )
         self._routes = Routes(log, config, metrics, model_of, self._lanes, self._catalogue)
-        self._fast = FastPath(limits, self._bounds, self._routes, self._recent, self._pressure)
+        self._fast = FastPath(limits, self._bounds, self._routes, self._recent, self._pressure, self._moments)
         self._rejects = Rejects(log, self._lanes, self._pressure, limits.kept_payload)
         self._publishing = False
-        self._latest = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -124,23 +124,20 @@ class LogIntake:
 
     def _accept_plain(self, route: Route, payloads: Sequence[bytes], receipt: Receipt, key: str) -> None:
         """What may be in the native form: mostly it is, and nothing is odd about it."""
-        count = len(payloads)
-        now, at = self._moments(count), 0
+        at = 0
         while True:
             if not key:
-                at = self._fast.take(route, payloads, at, receipt, now)
-            if at == count:
+                at = self._fast.take(route, payloads, at, receipt)
+            if at == len(payloads):
                 return
             if route.family is not NATIVE:
                 self._accept_foreign(route, payloads, receipt, key, at)
                 return
-            self._accept_native(route, payloads, at, receipt, key, now + at)
+            self._accept_native(route, payloads, at, receipt, key)
             at += 1
 
-    def _accept_native(
-        self, route: Route, payloads: Sequence[bytes], at: int, receipt: Receipt, key: str, now: int
-    ) -> None:
-        data, message = payloads[at], None
+    def _accept_native(self, route: Route, payloads: Sequence[bytes], at: int, receipt: Receipt, key: str) -> None:
+        now, data, message = self._moments.take(), payloads[at], None
         try:
             check_size(data, route.most)
             message = read(data, route.device, now)
@@ -155,15 +152,15 @@ class LogIntake:
         self, route: Route, payloads: Sequence[bytes], receipt: Receipt, key: str, first: int = 0
     ) -> None:
         """Decoders that are not ours, and sources for which there is none. `first`: the index to begin with."""
-        now = self._moments(len(payloads))
         for index, data in enumerate(payloads[first:], first):
+            now = self._moments.take()
             try:
                 family, messages = self._decode(route, data, now)
             except Rejected as error:
                 self._rejects.add(route, receipt, index, data, error, now)
                 continue
             route.transport.received += len(messages) - 1
-            now = self._moments(len(messages))
+            self._moments.latest = now + max(0, len(messages) - 1)
             for n, message in enumerate(messages):
                 part = n if len(messages) > 1 else None
                 if isinstance(message, Rejected):
@@ -181,17 +178,6 @@ class LogIntake:
                     self._queue(route, message, data, b"%d" % n if n else b"", receipt)
                 except Rejected as error:
                     self._rejects.add(route, receipt, index, data, error, now, message, part=part)
-
-    def _moments(self, count: int) -> int:
-        """The first of so many microseconds that no other message has as `received`.
-
-        What comes later is newer, also within a batch without clocks of its own. A clock that is set back is followed.
-        """
-        now = self._clock()
-        if self._latest - times.SECOND < now <= self._latest:
-            now = self._latest + 1
-        self._latest = now + count - 1
-        return now
 
     def _decode(self, route: Route, data: bytes, received: int) -> tuple[Family, Sequence[Message | Rejected]]:
         """Which decoder it is and what it makes of the payload; `Rejected`, whatever it raises."""

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headwater.config_models import FieldModel, Model
@@ -54,7 +54,7 @@ _payloads = st.one_of(
 )
 
 
-def leave(_route: object, _payloads: object, at: int, _receipt: object, _received: int) -> int:
+def leave(_route: object, _payloads: object, at: int, _receipt: object) -> int:
     """A fast path that takes nothing."""
     return at
 
@@ -91,6 +91,7 @@ def _same(one: Message | RejectedMessage) -> Message | RejectedMessage:
     return one
 
 
+@settings(deadline=None)
 @given(
     batches=st.lists(st.lists(_payloads, min_size=1, max_size=4), min_size=1, max_size=3),
     sender=st.sampled_from(SENDERS),
