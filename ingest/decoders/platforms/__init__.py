@@ -4,7 +4,14 @@ In: their payloads. Out: `PLATFORMS`, their rows of the table, in the order in w
 """
 
 from ingest.decoders.family import Family
-from ingest.decoders.platforms import influx_line_protocol, ogc_sensorthings, senml, sparkplug_b, telegraf_json
+from ingest.decoders.platforms import (
+    fiware_ngsi,
+    influx_line_protocol,
+    ogc_sensorthings,
+    senml,
+    sparkplug_b,
+    telegraf_json,
+)
 
 PLATFORMS: tuple[Family, ...] = (
     Family(
@@ -44,5 +51,12 @@ PLATFORMS: tuple[Family, ...] = (
         ),
         title="OGC SensorThings",
         aliases=("sensorthings",),
+    ),
+    Family(
+        "fiware_ngsi",
+        fiware_ngsi.decode,
+        recognises=fiware_ngsi.recognises,
+        title="FIWARE NGSI",
+        aliases=("ngsi", "ngsi_ld"),
     ),
 )

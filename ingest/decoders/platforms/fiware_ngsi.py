@@ -1,0 +1,234 @@
+"""FIWARE NGSI: entities and notifications of context brokers (Orion, Scorpio, Stellio), NGSI v2 and NGSI-LD.
+
+By HTTP `?decoder=fiware_ngsi`, for example as the address a subscription notifies. Entities may be normalized, concise
+or key-values, one, a list, a batch (`entities`), or the `data` of a notification; NGSI v1 is read as well.
+
+    {"id": "urn:ngsi-ld:Room:1", "type": "Room", "temperature": {"type": "Number", "value": 21.5}}
+
+Comes out: device `urn:ngsi-ld:Room:1`, field `temperature` = 21.5, text `type`. Structures are taken by their paths, a
+relationship is a text, `location` is the position. A `Number` in quotes is a number. `observedAt` (also as metadata
+`TimeInstant`) parts a message for each time; else the entity's `dateObserved`, `TimeInstant`, `observedAt` or
+`timestamp` counts. `unitCode` (UN/CEFACT) goes to a description, Fahrenheit is made Celsius. A `batteryLevel` of 0 to 1
+is also `battery` in percent. Entities of type DeviceModel are descriptions.
+
+Source of the format: FIWARE-NGSI v2 specification; ETSI GS CIM 009 (NGSI-LD); Smart Data Models.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headwater.errors import Rejected
+from headwater.message import Message
+from ingest.contract import Payload
+from ingest.decoders.clocks import instant
+from ingest.decoders.draft import DEPTH, Draft, numeric
+from ingest.decoders.naming import device_name
+from ingest.decoders.platforms.jsons import object_at, point, read, text_at
+from ingest.decoders.platforms.units import described
+
+_OWN = frozenset({"id", "@id", "type", "@type", "@context", "scope"})
+_VALUES = ("value", "object", "languageMap", "vocab", "json", "valueList", "objectList")
+_LD_TYPES = frozenset(
+    {
+        "Property",
+        "GeoProperty",
+        "Relationship",
+        "LanguageProperty",
+        "VocabProperty",
+        "JsonProperty",
+        "ListProperty",
+        "ListRelationship",
+    }
+)
+_BESIDES = frozenset(
+    {
+        "type",
+        "metadata",
+        "observedAt",
+        "unitCode",
+        "datasetId",
+        "createdAt",
+        "modifiedAt",
+        "instanceId",
+        "objectType",
+        *_VALUES,
+    }
+)
+_TIMES = ("TimeInstant", "observedAt", "dateObserved", "timestamp", "timeStamp", "dateModified", "modifiedAt")
+_UNITS = {
+    "CEL": "°C",
+    "FAH": "°C",
+    "KEL": "K",
+    "P1": "%",
+    "A97": "hPa",
+    "PAL": "Pa",
+    "MBR": "mbar",
+    "VLT": "V",
+    "2Z": "mV",
+    "AMP": "A",
+    "4K": "mA",
+    "WTT": "W",
+    "KWT": "kW",
+    "KWH": "kWh",
+    "WHR": "Wh",
+    "LUX": "lx",
+    "59": "ppm",
+    "GQ": "µg/m³",
+    "GP": "mg/m³",
+    "MTS": "m/s",
+    "KMH": "km/h",
+    "MTR": "m",
+    "CMT": "cm",
+    "MMT": "mm",
+    "KGM": "kg",
+    "SEC": "s",
+    "LTR": "l",
+    "MTQ": "m³",
+    "HTZ": "Hz",
+    "DD": "°",
+    "2N": "dB",
+}
+_DESCRIBES = {"modelName": "model", "manufacturerName": "manufacturer", "firmwareVersion": "firmware", "name": "name"}
+_FIRST = re.compile(rb'\s*+[\[{]\s*+\{?\s*+"(?:id"\s*+:\s*+"[^"]*+"\s*+,\s*+"type"\s*+:\s*+"|subscriptionId"\s*+:)')
+
+_ATTRIBUTE = re.compile(rb'\{\s*+"(?:type"\s*+:\s*+"[^"]*+"\s*+,\s*+"(?:value|object)|value)"\s*+:')
+
+
+def recognises(data: bytes) -> bool:
+    """An entity that begins with id and type and has attributes of this form, or a notification."""
+    if _FIRST.match(data) is None:
+        return False
+    return b'"urn:ngsi' in data or b'"@context"' in data or _ATTRIBUTE.search(data) is not None
+
+
+def decode(payload: Payload) -> Sequence[Message | Rejected]:
+    """A message for each entity and time."""
+    if not payload.data.strip():
+        return ()
+    made: list[Message | Rejected] = []
+    for one in _entities(read(payload.data)):
+        try:
+            made += _messages(payload, one)
+        except Rejected as problem:
+            made.append(problem)
+    return made
+
+
+def _entities(said: Any) -> list[Any]:
+    if isinstance(said, dict):
+        for name in ("data", "entities", "contextElements", "contextResponses"):
+            if isinstance(said.get(name), list):
+                return said[name]
+    return said if isinstance(said, list) else [said]
+
+
+def _messages(payload: Payload, entity: Any) -> list[Message]:
+    if not isinstance(entity, dict):
+        raise Rejected("bad_shape", "an entity of NGSI is an object")
+    if isinstance(entity.get("contextElement"), dict):
+        entity = entity["contextElement"]
+    if isinstance(entity.get("attributes"), list):
+        attributes = entity.pop("attributes")
+        entity |= {text_at(one, "name"): one for one in attributes if isinstance(one, dict)}
+    own, kind = text_at(entity, "id", "@id"), text_at(entity, "type", "@type")
+    device = device_name(own) if own else payload.source.device
+    at = _time(entity)
+    drafts: dict[int | None, Draft] = {}
+    units: dict[str, str] = {}
+    for name, said in entity.items():
+        if name in _OWN:
+            continue
+        value, moment, unit = _attribute(said)
+        draft = drafts.get(moment or at)
+        if draft is None:
+            draft = drafts[moment or at] = Draft(
+                payload, device, "description" if kind == "DeviceModel" else "telemetry"
+            )
+            draft.at = moment or at
+            draft.put("type", kind)
+        _put(draft, name, value, unit)
+        if unit in _UNITS:
+            units[name] = _UNITS[unit]
+    made = described(payload, device, units, {}) if units else []
+    for draft in drafts.values():
+        made += draft.messages()
+    if not made:
+        raise Rejected("no_fields", "the entity has no attribute")
+    return made
+
+
+def _put(draft: Draft, name: str, value: Any, unit: str) -> None:
+    if name == "location" or (name not in draft.fields and _is_place(value)):
+        place = point(value) or _written_place(value)
+        if place is not None:
+            draft.place(*place)
+            return
+    if unit == "FAH" and isinstance(value, int | float) and not isinstance(value, bool):
+        value = round((value - 32) / 1.8, 9)
+    if draft.kind == "description" and name in _DESCRIBES:
+        name = _DESCRIBES[name]
+    if value == "urn:ngsi-ld:null":
+        return
+    if name == "batteryLevel" and isinstance(value, int | float) and not isinstance(value, bool):
+        if value == -1:
+            draft.note(name, "-1: it cannot be known now")
+            return
+        draft.put("battery", round(value * 100, 6) if 0 <= value <= 1 else value)
+    draft.tree(value, name)
+
+
+def _attribute(said: Any) -> tuple[Any, int | None, str]:
+    """(value, time, unit) of an attribute, in whichever form."""
+    if not isinstance(said, dict) or not _is_attribute(said):
+        return _bare(said, 0), None, ""
+    about = object_at(said, "metadata") if isinstance(said.get("metadata"), dict) else {}
+    moment = instant(said.get("observedAt") or _bare(about.get("TimeInstant") or about.get("timestamp"), 0))
+    unit = said.get("unitCode") or _bare(about.get("unitCode") or about.get("unit"), 0)
+    return _bare(said, 0), moment, unit if isinstance(unit, str) else ""
+
+
+def _is_attribute(said: Mapping[str, Any]) -> bool:
+    """Normalized or concise: it has a value, and a type of its own or nothing that is not said beside values."""
+    if said.get("type") in _LD_TYPES:
+        return True
+    return any(name in said for name in _VALUES) and (isinstance(said.get("type"), str) or _BESIDES.issuperset(said))
+
+
+def _bare(said: Any, depth: int) -> Any:
+    """The value without what is said about it, all the way down."""
+    if isinstance(said, list):
+        return [_bare(one, depth + 1) for one in said] if depth < DEPTH else said
+    if not isinstance(said, dict) or depth >= DEPTH:
+        return said
+    if "@value" in said:
+        return said["@value"]
+    if _is_attribute(said):
+        value = next((said[name] for name in _VALUES if name in said), None)
+        if said.get("type") in ("Number", "Integer", "Float") and isinstance(value, str):
+            found = numeric(value)
+            return value if found is None else found
+        return _bare(value, depth + 1)
+    return {name: _bare(one, depth + 1) for name, one in said.items()}
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("type") == "Point" and "coordinates" in value
+
+
+def _written_place(value: Any) -> tuple[str, str, None] | None:
+    """A geo:point of NGSI v2: `"52.5, 13.4"`, latitude first."""
+    if not isinstance(value, str) or value.count(",") != 1:
+        return None
+    lat, lon = value.split(",")
+    return (lat, lon, None) if numeric(lat) is not None and numeric(lon) is not None else None
+
+
+def _time(entity: Mapping[str, Any]) -> int | None:
+    for name in _TIMES:
+        if name in entity:
+            value = _bare(entity[name], 0)
+            found = instant(value.rpartition("/")[2] if isinstance(value, str) else value)
+            if found is not None:
+                return found
+    return None
