@@ -26,6 +26,11 @@ Failpoint = Literal[
     "lake.committed",  # the Delta commit is there; the worker does not know
     "lake.compacting",  # compacted files are written; the day still refers to the old ones
     "lake.compacted",  # the day refers to the new files; the old ones are still there
+    "lake.erasing",  # a file without a device's rows is written; the table still refers to the one with them
+    "lake.erased",  # the table refers to the new file; others may still have rows of that device
+    "erase.stores",  # live state, documents, search and reports have forgotten a device; the lake has not
+    "erase.blobs",  # its large payloads are gone; the messages that refer to them are not
+    "erase.done",  # everything has forgotten it; the job does not say so yet
     "registry.changed",  # the change is in the tables; the outbox is not yet on the log
     "audit.writing",  # changes are in the tables; the audit log's file is not there yet
     "audit.written",  # the file is there; the process does not know

@@ -6,6 +6,7 @@ and the ledger, after the files are on disk. The ledger is the table's Delta tra
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -21,9 +22,11 @@ from headwater.failpoints import passing
 from storage.contract import Record
 from storage.lake_append import Append
 from storage.lake_batch import Batch
+from storage.lake_erase import Eraser
 from storage.lake_errors import as_unavailable, first_line
 from storage.lake_files import LakeFiles, open_files
 from storage.lake_log import TableLog
+from storage.lake_merge import Difference
 from storage.lake_reader import DeltaLakeReader
 from storage.lake_schema import OF_TOPIC, TABLES
 from storage.lake_snapshot import Snapshot
@@ -61,6 +64,22 @@ class DeltaLake(DeltaLakeReader):
     async def ping(self) -> None:
         """See `Store.ping`."""
         await self._do(self.files.probe)
+
+    async def erase(self, device: str, before: int) -> int:
+        """See `Erasable.erase`. Beside writes, not among them: it may take long."""
+        stopped = threading.Event()
+
+        def go_on() -> None:
+            if stopped.is_set():
+                raise Unavailable("told to stop")
+
+        try:
+            with as_unavailable():
+                return await asyncio.to_thread(Eraser(self.files, device, before, go_on).run)
+        except Difference as error:
+            raise Unavailable(str(error)) from error
+        finally:
+            stopped.set()
 
     async def open(self) -> None:
         """Make the tables that are not there yet."""

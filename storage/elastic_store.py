@@ -214,6 +214,21 @@ class ElasticSearch:
                     await self._client.call("DELETE", path(index), ignore=[_NO_INDEX])
                     self._made.discard(index)
 
+    async def erase(self, device: str, before: int) -> int:
+        """See `Erasable.erase`."""
+        async with self._limit():
+            await self._refresh()
+            mine = {"bool": {"filter": [{"term": {"device": device}}]}}
+            after: tuple[int, str] | None = None
+            lines: list[bytes] = []
+            while hits := await self._page(mine, _PAGE, after, newest_first=False):
+                chosen = [hit for hit in hits if _candidate(hit).message.received < before]
+                lines += [_encode({"delete": {"_index": hit["_index"], "_id": hit["_id"]}}) for hit in chosen]
+                after = tuple(hits[-1]["sort"])
+            if lines and (await self._client.bulk(lines, filter_path="errors", refresh="true"))["errors"]:
+                raise Unavailable("Elasticsearch: not all could be erased")
+            return len(lines)
+
     async def search(
         self,
         terms: Sequence[Term],

@@ -108,7 +108,7 @@ class Compactor:
         passing("lake.compacting")
         for log, part, files in reversed(list(zip(logs, parts, made, strict=True))):
             try:
-                _replace(log, part.files, files)
+                replace(log, part.files, files)
             except Overtaken:
                 with suppress(OSError):
                     self._files.remove(f"{log.table.name}/{file.path}" for file in files)
@@ -123,13 +123,14 @@ def _look(log: TableLog) -> Snapshot:
     return at
 
 
-def _replace(log: TableLog, old: Sequence[DataFile], new: Sequence[DataFile]) -> None:
+def replace(log: TableLog, old: Sequence[DataFile], new: Sequence[DataFile], operation: str = "OPTIMIZE") -> None:
+    """Commit "these instead of those". Raises `Overtaken` where one of those has gone, `Unavailable`."""
     for _ in range(_TRIES):
         at = _look(log)
         if any(file.path not in at.files for file in old):
             raise Overtaken(f"{log.table.name}: files that were read have gone")
         try:
-            log.commit(at, "OPTIMIZE", add=new, remove=old, transactions=at.transactions)
+            log.commit(at, operation, add=new, remove=old, transactions=at.transactions)
         except Conflict:
             time.sleep(random.random() * _PAUSE)  # noqa: S311 -- not for secrets
         else:

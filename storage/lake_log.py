@@ -86,11 +86,11 @@ class TableLog:
     ) -> Snapshot:
         """Make the version after `at`, durably. Raises `Conflict`: nothing was committed; `OSError`: not known.
 
-        `operation` "WRITE" brings rows; any other one only moves them. All transactions stand in every commit, so that
-        the newest one alone gives the ledger.
+        `operation` "WRITE" brings rows, "DELETE" takes some away; others only move them. All transactions stand in
+        every commit, so that the newest one alone gives the ledger.
         """
         version = at.version + 1
-        moment, data = now() // 1000, operation == "WRITE"
+        moment, data = now() // 1000, operation in {"WRITE", "DELETE"}
         actions: list[dict[str, Any]] = [add_action(self.table, file, data=data) for file in add]
         actions += [_removed(file, moment, data=data) for file in remove]
         actions += [{"txn": {"appId": app, "version": at_most}} for app, at_most in sorted(transactions.items())]

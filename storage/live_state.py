@@ -92,6 +92,10 @@ class LiveState(msgspec.Struct, array_like=True, gc=False):
             over -= len(names)
         self.layers = [one for one in layers if one.values or one.position is not None]
 
+    def holds(self, before: int) -> bool:
+        """Whether there is anything that was received before (microseconds)."""
+        return min((self.received, *(layer.received for layer in self.layers))) < before
+
     def forget(self, before: int) -> bool:
         """Drop what was received before (microseconds); False if nothing is left."""
         self.layers = [layer for layer in self.layers if layer.received >= before]

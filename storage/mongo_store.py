@@ -124,6 +124,12 @@ class MongoDocuments:
             if len(found) < _CHUNK:
                 return deleted
 
+    async def erase(self, device: str, before: int) -> int:
+        """See `Erasable.erase`."""
+        async with bounded(self._limit):
+            chosen = {"device": device, "message.exact.received": {"$lt": before}}
+            return (await self._candidates.delete_many(chosen)).deleted_count
+
     async def candidates(
         self,
         device: str | None,

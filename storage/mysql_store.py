@@ -57,6 +57,8 @@ _ADDED = """
 ON DUPLICATE KEY UPDATE n = n + VALUES(n), total = total + VALUES(total), low = LEAST(low, VALUES(low)),
     high = GREATEST(high, VALUES(high)), newest = IF(VALUES(newest_key) > newest_key, VALUES(newest), newest),
     newest_key = GREATEST(newest_key, VALUES(newest_key))"""
+_ERASE_ROWS = "DELETE FROM report_row WHERE device = %s AND received < %s"
+_ERASE_ROLLUPS = "DELETE FROM report_{} WHERE device = %s AND start < %s AND SUBSTRING(newest_key, 17, 16) < %s"
 _LOOKED_UP = 500
 """Names in one look-up: far below where a server gives up its index for so many."""
 
@@ -107,6 +109,17 @@ class MySqlReports(MySqlReportReader):
         kept = self._kept()
         self._bound = await extend(self._mysql, 0, kept, self._rows)
         return await drop(self._mysql, kept)
+
+    async def erase(self, device: str, before: int) -> int:
+        """See `Erasable.erase`. A rollup goes where its newest message does."""
+
+        async def work(cursor: Cursor) -> int:
+            erased = await cursor.execute(_ERASE_ROWS, (device, before))
+            for period in LENGTHS:
+                erased += await cursor.execute(_ERASE_ROLLUPS.format(period), (device, before, f"{before:016x}"))
+            return erased
+
+        return await self._mysql.transaction(work)
 
     async def _apply(self, cursor: Cursor, batch: Sequence[Record], kept: Kept) -> tuple[Mapping[int, str], Ledger]:
         applied = await self._hold(cursor, sorted({(record.topic, record.partition) for record in batch}))

@@ -19,6 +19,7 @@ from headwater.log import MESSAGES
 from headwater.places import boxes
 from storage.contract import Circle, LiveDevice, Record
 from storage.redis_connection import RedisConnection, connected, unknown_script
+from storage.redis_erase import erase
 from storage.redis_fold import Fold, Held, held
 from storage.redis_nearest import Search, search_for, settled
 from storage.redis_script import SCRIPT, SHA, Keys
@@ -99,6 +100,10 @@ class RedisLive:
     async def ping(self) -> None:
         """See `Store.ping`: writes a key that goes away."""
         await self._redis.run("SET", self._keys.ping, "1", "EX", 60)
+
+    async def erase(self, device: str, before: int) -> int:
+        """See `Erasable.erase`."""
+        return await erase(self._redis, self._keys, device, before)
 
     async def device(self, device: str) -> LiveDevice | None:
         """See `LiveReader.device`."""

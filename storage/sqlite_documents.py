@@ -37,6 +37,8 @@ _PUT_LEDGER = """
 INSERT INTO ledger (log_id, topic, partition, position) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET position = max(position, excluded.position)"""
 _EXPIRE = "DELETE FROM candidate WHERE rowid IN (SELECT rowid FROM candidate WHERE time < ? ORDER BY time LIMIT ?)"
+_ERASE = """
+DELETE FROM candidate WHERE device = ? AND json_extract(CAST(body AS TEXT), '$.message.received') < ?"""
 _IDS = """
 SELECT device, id, revision FROM candidate WHERE (device, id) > (?, ?) AND time >= ? ORDER BY device, id LIMIT 1000"""
 _CHUNK = 2_000
@@ -80,6 +82,10 @@ class SqliteDocuments:
             deleted += done
             if done < _CHUNK:
                 return deleted
+
+    async def erase(self, device: str, before: int) -> int:
+        """See `Erasable.erase`."""
+        return await self._file.write(lambda connection: connection.execute(_ERASE, (device, before)).rowcount)
 
     async def candidates(
         self,

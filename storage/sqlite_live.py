@@ -78,6 +78,23 @@ class _Writer:
             del self._states[device]
         self._as_of = ledger
 
+    def erase(self, connection: sqlite3.Connection, device: str, before: int) -> int:
+        """See `Erasable.erase`."""
+        self._states.pop(device, None)
+        row = connection.execute(_GET, (device,)).fetchone()
+        if row is None:
+            return 0
+        state = _decode(row[0])
+        if not state.holds(before):
+            return 0
+        connection.execute("DELETE FROM place WHERE device = ?", (device,))
+        if state.forget(before):
+            connection.execute(_PUT, (device, _encode(state).decode()))
+            connection.executemany(_PUT_PLACE, _places({device: state}))
+        else:
+            connection.execute("DELETE FROM device WHERE device = ?", (device,))
+        return 1
+
     def _fold(
         self, connection: sqlite3.Connection, batch: Sequence[Record], applied: _Ledger, ledger: _Ledger
     ) -> dict[str, LiveState]:
@@ -127,6 +144,10 @@ class SqliteLive:
     async def ping(self) -> None:
         """See `Store.ping`: takes the write lock and lets it go."""
         await self._file.write(lambda _: None)
+
+    async def erase(self, device: str, before: int) -> int:
+        """See `Erasable.erase`."""
+        return await self._file.write(lambda connection: self._writer.erase(connection, device, before))
 
     async def device(self, device: str) -> LiveDevice | None:
         """See `LiveReader.device`."""

@@ -50,6 +50,8 @@ ON CONFLICT DO UPDATE SET n = n + excluded.n, total = exact_sum(total, excluded.
     high = max(high, excluded.high), newest = iif(excluded.newest_key > newest_key, excluded.newest, newest),
     newest_key = max(newest_key, excluded.newest_key)"""
 _DROP = "DELETE FROM report_row WHERE rowid IN (SELECT rowid FROM report_row WHERE received < ? LIMIT ?)"
+_ERASE_ROWS = "DELETE FROM report_row WHERE device = ? AND received < ?"
+_ERASE_ROLLUPS = "DELETE FROM report_{} WHERE device = ? AND start < ? AND substr(newest_key, 17, 16) < ?"
 _CHUNK = 2_000
 """Rows that are dropped in one transaction: the writer waits for it."""
 
@@ -87,6 +89,18 @@ class SqliteReports:
             dropped += done
             if done < _CHUNK:
                 return dropped
+
+    async def erase(self, device: str, before: int) -> int:
+        """See `Erasable.erase`. A rollup goes where its newest message does."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            erased = connection.execute(_ERASE_ROWS, (device, before)).rowcount
+            for period in LENGTHS:
+                values = (device, before, f"{before:016x}")
+                erased += connection.execute(_ERASE_ROLLUPS.format(period), values).rowcount
+            return erased
+
+        return await self._file.write(work)
 
     async def rollups(
         self,

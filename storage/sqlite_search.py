@@ -39,6 +39,9 @@ _PUT_LEDGER = """
 INSERT INTO ledger (log_id, topic, partition, position) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET position = excluded.position"""
 _REVISIONS = "SELECT id, revision, json FROM candidate WHERE id IN (SELECT value FROM json_each(?))"
+_OF_DEVICE = """
+SELECT number, time FROM candidate WHERE json_extract(CAST(json AS TEXT), '$.device') = ?
+AND json_extract(CAST(json AS TEXT), '$.message.received') < ?"""
 _DROPPED_AT_ONCE = 10_000
 """Rows deleted in one transaction, so that a write never waits long for retention."""
 _IDS = 5000
@@ -83,6 +86,14 @@ class SqliteSearch:
         first = first_time(self._now(), self._retention)
         while await self._file.write(lambda connection: _drop(connection, first)):
             pass
+
+    async def erase(self, device: str, before: int) -> int:
+        """See `Erasable.erase`. An index forgets no word by itself: that of a day that loses something is made anew."""
+        found = await self._file.read(lambda connection: connection.execute(_OF_DEVICE, (device, before)).fetchall())
+        for day in sorted({time // DAY for _, time in found}):
+            numbers = [(number,) for number, time in found if time // DAY == day]
+            await self._file.write(lambda connection: _forget(connection, day, numbers))  # noqa: B023  # awaited before it moves
+        return len(found)
 
     async def search(
         self,
@@ -161,6 +172,17 @@ def _put(connection: sqlite3.Connection, kept: Sequence[Kept]) -> None:
         connection.execute(_MAKE_DAY.format(day))
         connection.execute("INSERT OR IGNORE INTO day VALUES (?)", (day,))
         connection.executemany(f'INSERT INTO "words_{day}" (rowid, tokens) VALUES (?, ?)', words)  # noqa: S608
+
+
+def _forget(connection: sqlite3.Connection, day: int, numbers: Sequence[tuple[int]]) -> None:
+    """Remove these rows of a day, and every word that only they had."""
+    connection.executemany("DELETE FROM candidate WHERE number = ?", numbers)
+    connection.execute(f'DROP TABLE IF EXISTS "words_{day}"')
+    connection.execute(_MAKE_DAY.format(day))
+    query = "SELECT number, json FROM candidate WHERE time >= ? AND time < ?"
+    rows = connection.execute(query, (day * DAY, (day + 1) * DAY)).fetchall()
+    words = [(number, _tokens(decode_candidate(json))) for number, json in rows]
+    connection.executemany(f'INSERT INTO "words_{day}" (rowid, tokens) VALUES (?, ?)', words)  # noqa: S608
 
 
 def _tokens(candidate: Candidate) -> str:

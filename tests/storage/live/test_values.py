@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from headwater.log import MESSAGES
 from headwater.message import Heard, Number, Position
-from storage.contract import LiveValue
+from storage.contract import Circle, LiveValue
 from storage.live_state import LiveState
 from storage.redis_store import RedisLive
 from storage.sqlite_live import SqliteLive
@@ -122,3 +122,29 @@ def test_beyond_the_most_values_the_oldest_go(order: list[int]) -> None:
     values = state.device("pump-7").values
     assert {name: held.value for name, held in values.items()} == {"always": 11, "f-4": 11, "f-3": 10, "f-2": 9}
     assert state.device("pump-7").position == here
+
+
+async def test_what_was_received_before_is_erased_and_what_is_left_is_as_if_it_had_come_alone(
+    live: SqliteLive | RedisLive,
+) -> None:
+    old, new = Position(lat=50.0, lon=8.0), Position(lat=-33.0, lon=151.0)
+    await live.write(
+        records(
+            [
+                say(0, {"a": 1, "b": "old"}, ident="m", position=old),
+                say(100, {"a": 2}, ident="n", position=new),
+                say(0, {"a": 3}, device="other", position=old),
+            ]
+        )
+    )
+    assert await live.erase("pump-7", T + 100) == 1
+    found = await read(live)
+    assert {name: held.value for name, held in found.values.items()} == {"a": 2}
+    assert found.position == new
+    assert [one.device for one in await live.near(Circle(50, 8, 1000), 10)] == ["other"]
+    assert [one.device for one in await live.near(Circle(-33, 151, 1000), 10)] == ["pump-7"]
+    await live.write(records([say(200, {"b": "new"}, ident="o")], start=3))
+    assert {name: held.value for name, held in (await read(live)).values.items()} == {"a": 2, "b": "new"}
+    assert await live.erase("pump-7", T + 1000) == 1
+    assert [one.device for one in await live.devices("", 10)] == ["other"]
+    assert await live.near(Circle(-33, 151, 1000), 10) == []

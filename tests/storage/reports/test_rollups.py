@@ -160,3 +160,19 @@ async def test_answers_come_in_pages_and_by_device_field_and_span(reports: Repor
     first, _ = await reports.rows("q", ALL, 2)
     rest, _ = await reports.rows("q", ALL, 9, after=(first[1].time, first[1].received, first[1].id))
     assert [m.id for m in (*first, *rest)] == ["0", "1", "2", "3", "4"]
+
+
+async def test_erasing_leaves_rows_that_came_later_and_rollups_whose_newest_did(reports: Reports) -> None:
+    said = [
+        say({"v": 1}, time=T, received=T, ident="a"),
+        say({"v": 2}, time=T + HOUR, received=T + HOUR, ident="b"),
+        say({"v": 3}, time=T, received=T, device="other", ident="c"),
+    ]
+    await reports.write(records(said))
+    assert await reports.erase("pump-7", T + HOUR) > 0
+    assert await rows(reports) == [said[2], said[1]]
+    assert [(r.device, r.last) for r in await rollups(reports, "hour")] == [("other", 3), ("pump-7", 2)]
+    assert [(r.device, r.last) for r in await rollups(reports, "day")] == [("other", 3), ("pump-7", 2)]
+    await reports.erase("pump-7", T + 2 * HOUR)
+    assert [r.device for period in LENGTHS for r in await rollups(reports, period)] == ["other"] * 3
+    assert await rows(reports) == [said[2]]
