@@ -3,7 +3,7 @@
 In: their payloads. Out: `BLE`, their rows of the table, in the order in which patterns and contents are tried.
 """
 
-from ingest.decoders.ble import ble_hci_adv, bthome
+from ingest.decoders.ble import ble_hci_adv, bthome, ruuvi_tag
 from ingest.decoders.family import Family
 
 BLE: tuple[Family, ...] = (
@@ -16,4 +16,5 @@ BLE: tuple[Family, ...] = (
         aliases=("ble",),
     ),
     Family("bthome", bthome.decode, title="BTHome"),
+    Family("ruuvi_tag", ruuvi_tag.decode, title="RuuviTag, Ruuvi Air", aliases=("ruuvi",)),
 )

@@ -30,6 +30,9 @@ from ingest.decoders.ble.makers.inode import inode
 from ingest.decoders.ble.makers.mibeacon import mibeacon
 from ingest.decoders.ble.makers.mocreo import mocreo
 from ingest.decoders.ble.makers.qingping import qingping
+from ingest.decoders.ble.makers.ruuvi import COMPANY as RUUVI
+from ingest.decoders.ble.makers.ruuvi import maker as ruuvi
+from ingest.decoders.ble.makers.ruuvi import url_maker as ruuvi_url
 from ingest.decoders.ble.makers.sensirion import sensirion
 from ingest.decoders.ble.makers.sonoff import sonoff
 from ingest.decoders.ble.makers.toothbrush import oral_b
@@ -66,7 +69,7 @@ SERVICES: dict[str, Maker] = {
     "fd3d": switchbot,
     "fd50": industry.hhcc,
     "fdcd": qingping,
-    "feaa": hygrometers.kkm,
+    "feaa": lambda advert, data: ruuvi_url(advert, data) or hygrometers.kkm(advert, data),
     "fee0": scales.amazfit,
     "fff9": qingping,
 }
@@ -86,6 +89,7 @@ COMPANIES: dict[int, Maker] = {
     0x061A: beckett,
     0x06D5: sensirion,
     0x06E8: air.almendo,
+    RUUVI: lambda advert, data: ruuvi(advert, data, no_key),
     0x0757: teltonika.ela,
     0x07B4: hormann,
     0x0828: industry.michelin,

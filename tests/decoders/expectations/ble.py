@@ -9,4 +9,5 @@ from tests.decoders.samples import Sample
 READERS: Mapping[str, Callable[[Sample], Expectation | None]] = {
     "ble_hci_adv": ble_adverts.sensor_message,
     "bthome": ble_tags.bthome,
+    "ruuvi_tag": ble_tags.ruuvi_tag,
 }

@@ -35,3 +35,54 @@ def bthome(sample: Sample) -> Expectation | None:
 
 def _steps(found: re.Match[str]) -> int:
     return int(found["steps"])
+
+
+_NUMBER = re.compile(r"-?\d[\d ]*(?:\.\d+)?")
+_RUUVI_NAMES = {
+    "PM 10.0": ("PM 10.0", "pm10"),
+    "PM 1.0": ("PM 1.0", "pm1"),
+    "Luminosity": ("Luminosity", "illuminance"),
+}
+_RUUVI_MOST = {
+    "Temperature": 163.835,
+    "Pressure": 115534,
+    "Humidity": 100,
+    "PM 1.0": 1000,
+    "PM 2.5": 1000,
+    "PM 4.0": 1000,
+    "PM 10.0": 1000,
+    "CO2": 40000,
+    "VOC": 500,
+    "NOX": 500,
+    "Luminosity": {"06": 65535, "E1": 144284},
+}
+_BEHIND_THE_CUT = {"Measurement Sequence", "Flags", "MAC"}
+
+
+def ruuvi_tag(sample: Sample) -> Expectation | None:
+    """The tables of Ruuvi's documents, NaN as our note of it.
+
+    The samples of formats 6 and E1 end at the first reserved byte, which the document prints as XX, so what comes after
+    it is not there to compare; and those of their greatest values carry the table of the smallest, which stands after
+    it in the document: the right one is above.
+    """
+    table = dict(sample.expected)
+    kind = table.pop("Data format")
+    cut = kind in {"06", "E1"}
+    values = [Expected(("Data format",), kind)]
+    for name, text in table.items():
+        names = _RUUVI_NAMES.get(name, (name,))
+        if cut and name in _BEHIND_THE_CUT:
+            continue
+        if cut and sample.raw["case"] == "maximum values":
+            most = _RUUVI_MOST[name]
+            values.append(Expected(names, most[kind] if isinstance(most, dict) else most))
+        elif text.strip("`").lower().startswith("nan"):
+            values.append(Expected(tuple(f"note.{one}" for one in names), "not available"))
+        elif name == "MAC":
+            values.append(Expected(names, text.replace(" ", "")))
+        else:
+            number = _NUMBER.search(text)
+            assert number is not None, text
+            values.append(Expected(names, float(number[0].replace(" ", ""))))
+    return Expectation(values)
