@@ -5,6 +5,8 @@ In: their payloads. Out: `PLATFORMS`, their rows of the table, in the order in w
 
 from ingest.decoders.family import Family
 from ingest.decoders.platforms import (
+    aws_iot_lifecycle,
+    aws_iot_shadow,
     fiware_ngsi,
     influx_line_protocol,
     ogc_sensorthings,
@@ -58,5 +60,18 @@ PLATFORMS: tuple[Family, ...] = (
         recognises=fiware_ngsi.recognises,
         title="FIWARE NGSI",
         aliases=("ngsi", "ngsi_ld"),
+    ),
+    Family(
+        "aws_iot_shadow",
+        aws_iot_shadow.decode,
+        topics=("#/$aws/things/{device}/shadow/#",),
+        title="AWS IoT Device Shadow",
+    ),
+    Family(
+        "aws_iot_lifecycle",
+        aws_iot_lifecycle.decode,
+        topics=("#/$aws/events/#",),
+        title="AWS IoT events",
+        aliases=("aws_iot_events",),
     ),
 )
