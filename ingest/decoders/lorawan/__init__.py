@@ -4,7 +4,14 @@ In: their payloads. Out: `LORAWAN`, their rows of the table, in the order in whi
 """
 
 from ingest.decoders.family import Family
-from ingest.decoders.lorawan import chirpstack_v3, chirpstack_v4, tts_v3
+from ingest.decoders.lorawan import (
+    actility_thingpark,
+    aws_iot_lorawan,
+    chirpstack_gateway_bridge,
+    chirpstack_v3,
+    chirpstack_v4,
+    tts_v3,
+)
 
 LORAWAN: tuple[Family, ...] = (
     Family(
@@ -30,5 +37,27 @@ LORAWAN: tuple[Family, ...] = (
         recognises=tts_v3.recognises,
         title="The Things Stack",
         aliases=("ttn", "ttn_v3"),
+    ),
+    Family(
+        "chirpstack_gateway_bridge",
+        chirpstack_gateway_bridge.decode,
+        topics=chirpstack_gateway_bridge.TOPICS,
+        recognises=chirpstack_gateway_bridge.recognises,
+        title="ChirpStack Gateway Bridge",
+    ),
+    Family(
+        "actility_thingpark",
+        actility_thingpark.decode,
+        topics=actility_thingpark.TOPICS,
+        recognises=actility_thingpark.recognises,
+        title="Actility ThingPark",
+        aliases=("thingpark",),
+    ),
+    Family(
+        "aws_iot_lorawan",
+        aws_iot_lorawan.decode,
+        topics=aws_iot_lorawan.TOPICS,
+        recognises=aws_iot_lorawan.recognises,
+        title="AWS IoT Core for LoRaWAN",
     ),
 )
