@@ -17,6 +17,7 @@ _COMMANDS = {
     "send": "headwater.commands.send:send",
     "agent": "headwater.commands.agent:agent",
     "replay": "headwater.commands.replay:replay",
+    "simulate": "headwater.commands.simulate:simulate",
     "tail": "headwater.commands.tail:tail",
     "devices": "headwater.commands.devices:devices",
     "claims": "headwater.commands.claims:claims",

@@ -50,7 +50,9 @@ def _unit(name: str, device: LiveDevice) -> str:
     said = device.values.get(f"unit.{name}")
     if said is not None:
         return str(said.value)
-    return "" if device.decoder in _OURS else usual_unit(name)
+    if device.decoder in _OURS or isinstance(device.values[name].value, str | bool):
+        return ""
+    return usual_unit(name)
 
 
 def device(known: LiveDevice, model: str, fields: Mapping[str, FieldModel]) -> Json:

@@ -1,6 +1,8 @@
 """A device's side of MQTT 3.1.1, QoS 1: sends in order, and again what was not acknowledged, until it is.
 
-For `headwater replay`. In: topics and payloads. Out: nothing is reported sent before the other end has acknowledged it.
+For `headwater replay` and `headwater simulate`.
+
+In: topics and payloads. Out: nothing is reported sent before the other end has acknowledged it.
 """
 
 import asyncio
@@ -12,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 import click
 
 from ingest.mqtt.encoding import encode
-from ingest.mqtt.packets import CONNACK, PUBACK, QOS_1, Connect, Disconnect, Publish
+from ingest.mqtt.packets import CONNACK, PUBACK, QOS_1, RETAIN, Connect, Disconnect, Publish, Will
 
 _WINDOW = 50
 _PATIENCE = 10.0
@@ -22,25 +24,26 @@ _TRIES = 12
 class MqttSender:
     """One client. Use `connected`."""
 
-    def __init__(self, address: str, client_id: str, token: str = "") -> None:
+    def __init__(self, address: str, client_id: str, token: str = "", will: Will | None = None) -> None:
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
             raise click.ClickException(f"{address!r} is not HOST:PORT; give --mqtt like 127.0.0.1:1883")
         self._host, self._port = host.strip("[]"), int(port)
         self._client_id = client_id
         self._token = token
+        self._will = will
         self._unacknowledged: deque[Publish] = deque()
         self._packet_id = 0
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self.acknowledged = 0
 
-    async def publish(self, topic: str, payload: bytes) -> None:
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Send it; waits while 50 are unacknowledged. Raises `ClickException` when there is no getting through."""
         while len(self._unacknowledged) >= _WINDOW:
             await self._acknowledgements()
         self._packet_id = self._packet_id % 65_535 + 1
-        packet = Publish(topic, payload, QOS_1, self._packet_id)
+        packet = Publish(topic, payload, QOS_1 | RETAIN if retain else QOS_1, self._packet_id)
         self._unacknowledged.append(packet)
         if self._writer is None:
             await self._connect()
@@ -72,7 +75,7 @@ class MqttSender:
 
     async def _connect(self) -> None:
         user = "" if self._token else self._client_id  # a token says whose it is
-        connect = Connect(4, self._client_id, True, 0, user, self._token.encode() or None)
+        connect = Connect(4, self._client_id, True, 0, user, self._token.encode() or None, self._will)
         for attempt in range(_TRIES):
             try:
                 async with asyncio.timeout(_PATIENCE):
@@ -107,9 +110,11 @@ class MqttSender:
 
 
 @asynccontextmanager
-async def connected(address: str, client_id: str, token: str = "") -> AsyncGenerator[MqttSender]:
+async def connected(
+    address: str, client_id: str, token: str = "", will: Will | None = None
+) -> AsyncGenerator[MqttSender]:
     """A sender that connects with its first message, and has everything acknowledged when the block ends well."""
-    sender = MqttSender(address, client_id, token)
+    sender = MqttSender(address, client_id, token, will)
     try:
         yield sender
         await sender.drain()

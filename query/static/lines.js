@@ -41,7 +41,11 @@ const SIGNAL = /(^|\.)(rssi|linkquality)$/i;
 
 export function described({ said, heard_by }) {
   const is = (name) => said[name]?.value ?? said[name];
-  const values = Object.fromEntries(Object.entries(said).filter(([name]) => !ABOUT.has(name) && !name.startsWith("unit.") && !name.startsWith("note.")));
+  // Measured values first, then other numbers, then texts.
+  const rank = (value) => (value?.unit ? 0 : typeof (value?.value ?? value) === "number" ? 1 : 2);
+  const values = Object.fromEntries(Object.entries(said)
+    .filter(([name]) => !ABOUT.has(name) && !name.startsWith("unit.") && !name.startsWith("note."))
+    .sort(([, a], [, b]) => rank(a) - rank(b)));
   const about = [is("name"), [is("manufacturer"), is("model")].filter(Boolean).join(" ")].filter(Boolean);
   const found = (names) => Object.entries(values).find(([name, value]) => names.test(name) && typeof (value?.value ?? value) === "number");
   const battery = found(BATTERY);
