@@ -158,7 +158,8 @@ def numeric(text: str) -> int | float | None:
     if not body or body[-1] not in "0123456789." or "_" in body:
         return None
     try:
-        return int(body)
+        if "." not in body:
+            return int(body)
     except ValueError:
         pass
     try:

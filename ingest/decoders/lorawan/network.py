@@ -6,6 +6,7 @@ In: parts of a server's JSON. Out: what of it goes into a `Draft`. A part that i
 import binascii
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, cast
 
 from headwater.errors import Rejected
@@ -44,24 +45,26 @@ def said(value: Any) -> str:
 def read(payload: Payload, server: str, remedy: str) -> dict[str, Any]:
     """The JSON object of a server that may also send Protobuf, which is refused with what to set there."""
     data = payload.data
-    head = data.lstrip()[:1]
-    if head in b'{["0123456789-tfn' or not data:
+    if data[:1] == b"{" or data.lstrip()[:1] in b'{["0123456789-tfn':
         return parse(data)
     raise Rejected("unsupported", f"this is no JSON; if {server} sends Protobuf, {remedy}")
 
 
 def eui(value: Any) -> str:
     """`01-01-…`, or the eight bytes in base64 → 16 lower-case hex digits; anything else → a device's name, or ""."""
-    own = said(value)
-    if not own:
-        return ""
+    return _eui(value) if value.__class__ is str and value else ""
+
+
+@lru_cache(maxsize=16_384)
+def _eui(value: str) -> str:
+    own = value.strip()
     if _EUI.fullmatch(own):
         return own.replace("-", "").replace(":", "").lower()
     if len(own) == 12 and own[-1] == "=":
         found = base64(own)
         if found is not None and len(found) == 8:
             return found.hex()
-    return device_name(own)
+    return device_name(own) if own else ""
 
 
 def base64(value: Any) -> bytes | None:

@@ -145,14 +145,17 @@ def _radio(draft: Draft, message: dict[str, Any]) -> None:
             ("frequency", settings.get("frequency")),
             ("spreading_factor", lora.get("spreading_factor")),
             ("bandwidth", lora.get("bandwidth")),
-            ("consumed_airtime", said(message.get("consumed_airtime")).removesuffix("s")),
             ("packet_error_rate", message.get("packet_error_rate")),
             ("confirmed", message.get("confirmed")),
         ),
     )
+    fields = draft.fields
+    airtime = said(message.get("consumed_airtime"))
+    if airtime.endswith("s") and (seconds := as_float(airtime[:-1])) is not None:
+        fields["consumed_airtime"] = seconds
     strongest = [rssi for one in found if (rssi := as_float(one.get("channel_rssi"))) is not None]
     if strongest:
-        draft.fields["channel_rssi"] = max(strongest)
+        fields["channel_rssi"] = max(strongest)
 
 
 def _gateway(one: dict[str, Any]) -> str:
