@@ -3,7 +3,7 @@
 In: their payloads. Out: `BLE`, their rows of the table, in the order in which patterns and contents are tried.
 """
 
-from ingest.decoders.ble import ble_hci_adv, bthome, ruuvi_tag
+from ingest.decoders.ble import ble_hci_adv, bthome, ruuvi_tag, theengs_ble
 from ingest.decoders.family import Family
 
 BLE: tuple[Family, ...] = (
@@ -17,4 +17,5 @@ BLE: tuple[Family, ...] = (
     ),
     Family("bthome", bthome.decode, title="BTHome"),
     Family("ruuvi_tag", ruuvi_tag.decode, title="RuuviTag, Ruuvi Air", aliases=("ruuvi",)),
+    Family("theengs_ble", theengs_ble.decode, theengs_ble.TOPICS, title="Theengs Gateway", aliases=("theengs",)),
 )

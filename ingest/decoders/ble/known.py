@@ -10,7 +10,8 @@ from functools import partial
 
 from headwater.errors import Rejected
 from ingest.decoders.ble.advert import Advert
-from ingest.decoders.ble.makers import air, beacons, hygrometers, industry, scales, teltonika
+from ingest.decoders.ble.makers import air, beacons, bodies, hygrometers, industry, scales, tanks, teltonika
+from ingest.decoders.ble.makers.aranet import aranet
 from ingest.decoders.ble.makers.atc import environmental
 from ingest.decoders.ble.makers.beckett import beckett
 from ingest.decoders.ble.makers.bthome import maker_1, maker_1_encrypted, maker_2
@@ -23,7 +24,6 @@ from ingest.decoders.ble.makers.home import (
     kegtron,
     oras,
     smart_dry,
-    switchbot,
 )
 from ingest.decoders.ble.makers.inkbird import inkbird
 from ingest.decoders.ble.makers.inode import inode
@@ -35,6 +35,7 @@ from ingest.decoders.ble.makers.ruuvi import maker as ruuvi
 from ingest.decoders.ble.makers.ruuvi import url_maker as ruuvi_url
 from ingest.decoders.ble.makers.sensirion import sensirion
 from ingest.decoders.ble.makers.sonoff import sonoff
+from ingest.decoders.ble.makers.switchbot import switchbot, switchbot_meter
 from ingest.decoders.ble.makers.toothbrush import oral_b
 from ingest.decoders.ble.reading import Key, KeyedMaker, Maker, Reading, Value
 
@@ -77,7 +78,11 @@ SERVICES: dict[str, Maker] = {
 COMPANIES: dict[int, Maker] = {
     **{company: partial(govee, company=company) for company in GOVEE},
     **{company: (lambda _, data, own=company: air.air_mentor(own, data)) for company in (*air.PRO_2, *air.S_2)},
+    0x000D: bodies.beewi,
     0x004C: beacons.ibeacon,
+    0x0059: tanks.mopeka,
+    0x006B: bodies.polar,
+    0x00C5: tanks.hobo,
     0x00DC: oral_b,
     0x0100: scales.senssun,
     0x0131: oras,
@@ -85,22 +90,28 @@ COMPANIES: dict[int, Maker] = {
     0x0157: scales.mi_band,
     0x0194: industry.blustream,
     0x01AE: smart_dry,
+    0x03B1: tanks.otodata,
     0x05CD: chef_iq,
     0x061A: beckett,
     0x06D5: sensirion,
     0x06E8: air.almendo,
-    RUUVI: lambda advert, data: ruuvi(advert, data, no_key),
+    0x0702: aranet,
     0x0757: teltonika.ela,
     0x07B4: hormann,
     0x0828: industry.michelin,
     0x089A: teltonika.eye,
     0x094F: industry.mikrotik,
+    0x0969: switchbot_meter,
     0x1000: hygrometers.moat,
+    0x81EF: bodies.skale,
     0xA0AC: scales.laica,
     0xAA55: partial(hygrometers.thermobeacon, company=0xAA55),
     0xACC0: industry.acconeer,
     0xF214: grundfos,
+    0xFAEE: bodies.amphiro,
+    0xFF04: bodies.xoss,
     0xFFFF: kegtron,
+    RUUVI: lambda advert, data: ruuvi(advert, data, no_key),
 }
 """The first two bytes of manufacturer data, which some makers use for values of their own."""
 
@@ -143,6 +154,8 @@ def _tries(advert: Advert, key: Key) -> Iterator[Reading | None]:
 
 def _by_other_marks(advert: Advert, company: int, data: bytes) -> Iterator[Reading | None]:
     """Makers whose company id is a value, or another's."""
+    if advert.local_name.startswith("GVH5055"):
+        yield govee(advert, data, company)
     if company & 0xFF == 0xC0:
         yield scales.xiaogui(advert, company, data)
     yield inode(advert, company, data)

@@ -162,13 +162,9 @@ def test_gateways_get_the_kind_of_sensor_and_its_values() -> None:
     assert values_of(read_ad(structures((0xFF, "fe7f0102")))) is None
 
 
-def _is_of_another_file(sample: Sample) -> bool:
-    return sample.expected["sensor_msg"]["type"] in {"BTHome", "Ruuvitag"}
-
-
 def test_every_sample_says_what_its_source_says() -> None:
     available()
-    assert [one for one in row("ble_hci_adv").failures if not _is_of_another_file(one[0])] == []
+    assert row("ble_hci_adv").failures == []
 
 
 def test_encrypted_samples_say_what_their_source_says_once_their_keys_are_known() -> None:

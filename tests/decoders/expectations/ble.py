@@ -8,6 +8,7 @@ from tests.decoders.samples import Sample
 
 READERS: Mapping[str, Callable[[Sample], Expectation | None]] = {
     "ble_hci_adv": ble_adverts.sensor_message,
+    "theengs_ble": ble_adverts.theengs_properties,
     "bthome": ble_tags.bthome,
     "ruuvi_tag": ble_tags.ruuvi_tag,
 }

@@ -26,6 +26,13 @@ def sensor_message(sample: Sample) -> Expectation:
     return Expectation([Expected(_OTHER_NAMES.get(name, (name,)), value) for name, value in kept])
 
 
+def theengs_properties(sample: Sample) -> Expectation:
+    """TheengsDecoder's properties. Below 0 °C it takes humidity's digits for more of the temperature's."""
+    named = sample.expected.items()
+    step = 0.1 if sample.expected.get("model_id") == "H5072/75" else 0.0
+    return Expectation([Expected((name,), value, step if name[:4] == "temp" else 0) for name, value in named])
+
+
 def _is_said(message: Mapping[str, Any], name: str, value: Any) -> bool:
     maker, model = message.get("firmware"), message.get("type")
     if value is None or value == "no packet id" or name == "data" or (maker, name) in _COMMENTED_OUT:

@@ -1,4 +1,4 @@
-"""Beacons: iBeacon (with Tilt hydrometers and Jaalee sensors inside), AltBeacon.
+"""Beacons: iBeacon (with Tilt hydrometers, Jaalee, BM2, BM6 and ABTemp sensors inside), AltBeacon.
 
 In: manufacturer data. Out: `uuid`, `major`, `minor`, `measured_power` (dBm at 1 m), temperature and gravity of a Tilt.
 Formats: Apple's "Proximity Beacon Specification", github.com/AltBeacon/spec, tilthydrometer.com.
@@ -13,6 +13,9 @@ from ingest.decoders.ble.reading import Reading, Values
 _TILT = bytes.fromhex("c5b14b44b5121370f02d74de")
 _COLOURS = ("Red", "Green", "Black", "Purple", "Orange", "Blue", "Yellow", "Pink")
 _JAALEE = bytes.fromhex("ebefd08370a247c89837e7b5634df525")
+_BM2 = bytes.fromhex("655f83caae16a10a702e31f30d58dd82")
+_BM6 = bytes.fromhex("3ba29cd9a42c894856badaf2606ef777")
+_ABTEMP = bytes.fromhex("b5b182c7eab14988aa99b5c1517008d9")
 _COMPANIES = {0x0118: "Radius Networks, Inc.", 0x0059: "Nordic Semiconductor ASA", 0x004C: "Apple, Inc."}
 
 
@@ -26,7 +29,19 @@ def ibeacon(_: Advert, data: bytes) -> Reading | None:
     values = _identity(uuid, data[18:23])
     if uuid[:3] == b"\xa4\x95\xbb" and uuid[4:] == _TILT and uuid[3] & 15 == 0 and 1 <= uuid[3] >> 4 <= 8:
         return _tilt(_COLOURS[(uuid[3] >> 4) - 1], values)
-    return Reading("iBeacon", "iBeacon", values)
+    return _hidden(uuid, data, values) or Reading("iBeacon", "iBeacon", values)
+
+
+def _hidden(uuid: bytes, data: bytes, values: Values) -> Reading | None:
+    """Car batteries' monitors and a thermometer, which put their values where an iBeacon has its numbers."""
+    if uuid == _BM2:
+        return Reading("BM2", "BM2", values | {"battery": data[22]})
+    if uuid == _BM6:
+        return Reading("BM6", "BM6", values | {"battery": data[19]})
+    if uuid == _ABTEMP:
+        temperature = int.from_bytes(data[21:22], "big", signed=True)
+        return Reading("April Brother", "ABTemp", values | {"battery": data[20], "temperature": temperature})
+    return None
 
 
 def altbeacon(_: Advert, data: bytes, company: int) -> Reading | None:

@@ -39,6 +39,8 @@ def govee(advert: Advert, data: bytes, company: int) -> Reading | None:
     model = _PROBE_COMPANIES.get(company) or next(
         (_PROBE_SERVICES[uuid] for uuid in advert.service_uuids if uuid in _PROBE_SERVICES), ""
     )
+    if advert.local_name.startswith("GVH5055") and len(data) >= 18:
+        return _six_probes(data)
     if model and model in _PROBE_SIZES.get(len(data), ()):
         return _probes(model, data)
     if company == 0xEC88:

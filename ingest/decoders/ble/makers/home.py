@@ -1,7 +1,6 @@
-"""Around the house: SwitchBot, Sonoff, Oral-B, Chef iQ, SmartDry, Hörmann, Grundfos, Kegtron, Oras and Garnet.
+"""Around the house: Chef iQ, SmartDry, Hörmann, Grundfos, Kegtron, Oras and Garnet.
 
-In: manufacturer or service data. Out: values by name. Source of the layouts: github.com/custom-components/ble_monitor,
-for SwitchBot also github.com/OpenWonderLabs/SwitchBotAPI-BLE.
+In: manufacturer or service data. Out: values by name. Source of the layouts: github.com/custom-components/ble_monitor.
 """
 
 from struct import unpack
@@ -9,7 +8,6 @@ from struct import unpack
 from ingest.decoders.ble.advert import Advert
 from ingest.decoders.ble.reading import Reading, Values, coin_cell
 
-_METERS = {0x54: "Meter TH S1", 0x69: "Meter TH plus"}
 _PUMP = (
     "Constant speed level 3",
     "Constant speed level 2",
@@ -52,17 +50,6 @@ _TANKS = (
 )
 _NO_PROBE = 0x7FF0
 _NO_PROBE_3 = 0xFE
-
-
-def switchbot(_: Advert, data: bytes) -> Reading | None:
-    """Services fd3d and 0d00: a meter's battery, tenths, degrees (highest bit: above zero), percent."""
-    if len(data) != 6 or data[0] & 0x7F not in _METERS:
-        return None
-    temperature = (data[4] & 0x7F) + (data[3] & 15) / 10
-    values: Values = {"temperature": temperature if data[4] & 0x80 else -temperature}
-    return Reading(
-        "Switchbot", _METERS[data[0] & 0x7F], values | {"humidity": data[5] & 0x7F, "battery": data[2] & 0x7F}
-    )
 
 
 def chef_iq(_: Advert, data: bytes) -> Reading | None:
@@ -143,9 +130,10 @@ def kegtron(_: Advert, data: bytes) -> Reading | None:
 
 
 def oras(_: Advert, data: bytes) -> Reading | None:
-    """Company 0131: an Oras faucet's battery, or a Garnet tank's level in ASCII."""
+    """Company 0131: an Oras faucet's battery and serial number, or a Garnet tank's level in ASCII."""
     if len(data) == 18:
-        return Reading("Oras", "Electra Washbasin Faucet", {"battery": data[1]})
+        serial = data[3:13].decode("ascii", "replace").strip("\0 ")
+        return Reading("Oras", "Electra Washbasin Faucet", {"battery": data[1], "serial": serial})
     if len(data) != 14 or data[3] >= len(_TANKS):
         return None
     text, alarm = data[4:7].decode("ascii", "replace"), data[13:14].decode("ascii", "replace")

@@ -23,7 +23,7 @@ _SENSORPUSH = {
 
 def thermobeacon(advert: Advert, data: bytes, company: int) -> Reading | None:
     """Its own address (6, backwards) after two bytes, millivolts, temperature and humidity in sixteenths."""
-    if company == 0xAA55 and len(data) == 17:
+    if company == 0xAA55 and len(data) in {17, 18}:
         return _t201(advert, data)
     if len(data) != 18 or (advert.address and advert.address != backwards(data[2:8])):
         return None
@@ -39,7 +39,7 @@ def _t201(advert: Advert, data: bytes) -> Reading | None:
         return None
     volts, temperature, humidity, battery = unpack(">HhHB", data[8:15])
     values: Values = {"temperature": temperature / 100, "humidity": humidity / 100, "voltage": volts / 100}
-    return Reading("Thermobeacon", "T201", values | {"battery": battery}, address=address)
+    return Reading("Thermobeacon", "T301" if data[1] == 5 else "T201", values | {"battery": battery}, address=address)
 
 
 def thermopro(advert: Advert, data: bytes, company: int) -> Reading | None:
@@ -124,11 +124,14 @@ def sensorpush(company: int, data: bytes) -> Reading | None:
 
 
 def bluemaestro(_: Advert, data: bytes) -> Reading | None:
-    """Tempo Disc THD (0x16, 0x17), THPD (0x1b), Pebble (0x01)."""
+    """Tempo Disc T (0x0d), THD (0x16, 0x17), THPD (0x1b), Pebble (0x01)."""
     if len(data) == 18 and data[0] == 0x01:
         temperature, humidity, pressure = unpack("<xxhxxBH", data[1:10])
         values: Values = {"temperature": temperature / 10, "humidity": humidity, "pressure": pressure}
         return Reading("BlueMaestro", "Pebble", values)
+    if len(data) == 10 and data[0] == 0x0D:
+        battery, count, temperature = unpack("!Bxxhhxx", data[1:])
+        return Reading("BlueMaestro", "Tempo Disc T", {"temperature": temperature / 10, "battery": battery}, count)
     if len(data) != 14 or data[0] not in {0x16, 0x17, 0x1B}:
         return None
     battery, count, temperature, humidity, last = unpack("!BxxhhHhxx", data[1:])

@@ -34,7 +34,7 @@ def _room(name: str, company: int, data: bytes) -> Reading | None:
     if probe not in {0, 1, 3}:
         return None
     values: Values = {"temperature_probe_1" if probe else "temperature": temperature, "battery": battery}
-    if name == "sps":
+    if name == "sps" or humidity not in {0, 0xFFFF}:
         values["humidity"] = humidity / 100
     return Reading("Inkbird", NAMES[name], values)
 

@@ -33,7 +33,7 @@ def inode(_: Advert, company: int, data: bytes) -> Reading | None:
     """11 bytes of a meter, 22 of a sensor."""
     kind = company >> 8
     if kind == 0x82 and len(data) == 11:
-        return Reading("iNode", KINDS[kind], _meter(data), data.hex())
+        return Reading("iNode", KINDS[kind], _meter(data) | {"battery_low": bool(company & 4)}, data.hex())
     if kind in KINDS and kind != 0x82 and len(data) == 22:
         return Reading("iNode", KINDS[kind], _care(kind, data), data.hex())
     return None

@@ -13,27 +13,27 @@ _Convert = Callable[[int], float]
 
 
 def _temperature(raw: int) -> float:
-    return round(raw / 65535 * 175 - 45, 2)
+    return raw / 65535 * 175 - 45
 
 
 def _humidity(raw: int) -> float:
-    return round(raw / 65535 * 100, 2)
+    return raw / 65535 * 100
 
 
 def _humidity_2(raw: int) -> float:
-    return round(raw * 125 / 65535 - 6, 2)
+    return raw * 125 / 65535 - 6
 
 
 def _pm(raw: int) -> float:
-    return round(raw / 65535 * 1000, 2)
+    return raw / 65535 * 1000
 
 
 def _pm_2(raw: int) -> float:
-    return round(raw / 10, 2)
+    return raw / 10
 
 
 def _hcho(raw: int) -> float:
-    return round(raw / 5, 2)
+    return raw / 5
 
 
 def _plain(raw: int) -> float:
@@ -62,7 +62,7 @@ _SAMPLES: dict[int, tuple[tuple[str, _Convert], ...]] = {
 }
 
 
-def sensirion(advert: Advert, data: bytes) -> Reading | None:
+def sensirion(advert: Advert, data: bytes, digits: int = 2) -> Reading | None:
     """Advert type 0, sample type, device id (2), values of two bytes."""
     if len(data) < 4 or data[0] != 0 or data[1] not in _SAMPLES:
         return None
@@ -70,5 +70,5 @@ def sensirion(advert: Advert, data: bytes) -> Reading | None:
     for number, (name, convert) in enumerate(_SAMPLES[data[1]]):
         raw = data[4 + number * 2 : 6 + number * 2]
         if len(raw) == 2:
-            values[name] = convert(int.from_bytes(raw, "little"))
+            values[name] = round(convert(int.from_bytes(raw, "little")), digits)
     return Reading("Sensirion", advert.local_name or "Gadget", values)

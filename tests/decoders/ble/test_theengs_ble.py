@@ -1,0 +1,137 @@
+"""Adverts that a gateway hands on undecoded are said in Theengs's words; decoded ones as they are."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headwater.errors import Rejected
+from headwater.message import Heard, Message
+from ingest.contract import Payload, Source
+from ingest.decoders.ble.theengs_ble import decode
+from tests.decoders.ble.kit import RECEIVED, TAG
+from tests.decoders.report import decode as decoded
+from tests.decoders.report import row
+from tests.decoders.samples import CATALOGUE, FOLDER, Sample, samples
+
+TOPIC = "home/attic/BTtoMQTT/undecoded"
+GOVEE = {"id": "A4:C1:38:00:11:22", "name": "GVH5075_1122", "manufacturerdata": "88ec000418ee6400", "rssi": -70}
+SEALED = {"id": TAG, "servicedatauuid": "0x181a", "servicedata": "11d603fbfa7b6dfb1e26fd"}
+KEY = "b9ea895fac7eea6d30532432a516f3a3"
+
+
+def come(body: object, topic: str = TOPIC, device: str = "", query: str = "") -> Message:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    source = Source("mqtt" if topic else "http", topic, device, "theengs_ble", query=query)
+    (message,) = decode(Payload(data, source, RECEIVED))
+    assert isinstance(message, Message)
+    return message
+
+
+def available() -> tuple[Sample, ...]:
+    if not FOLDER.is_dir():
+        pytest.skip("not shown: the folder with samples is not beside the project")
+    return samples("theengs_ble")
+
+
+def test_an_undecoded_advert_is_a_message_of_its_tag_in_theengs_words() -> None:
+    message = come(GOVEE)
+    assert (message.device, message.heard_by) == ("A4C138001122", [Heard("attic", -70)])
+    assert message.fields.items() >= {"tempc": 26.8, "tempf": 80.24, "hum": 52.6, "batt": 100, "battery": 100}.items()
+    assert message.fields.items() >= {"rssi": -70, "acts": True, "cidc": False}.items()
+    assert message.texts.items() >= {"brand": "Govee", "model_id": "H5072/75", "type": "THB"}.items()
+    assert "manufacturerdata" not in message.texts
+
+
+def test_what_the_gateway_has_decoded_stays_as_it_is() -> None:
+    message = come({"id": "F3:52:85", "name": "F35285", "rssi": -82, "model": "TempoDisc", "tempc": 24.1, "hum": 104.7})
+    assert (message.device, message.fields["tempc"], message.texts["model"]) == ("F3:52:85", 24.1, "TempoDisc")
+
+
+def test_the_topic_is_known_to_the_catalogue() -> None:
+    assert CATALOGUE.source(TOPIC).decoder == "theengs_ble"
+    assert CATALOGUE.source("elsewhere/lab/gw-2/BTtoMQTT/undecoded").decoder == "theengs_ble"
+
+
+def test_the_address_in_the_data_names_the_tag_where_the_gateway_does_not() -> None:
+    message = come({"servicedata": "5020aa018ddfaa33342d580410021201"})
+    assert (message.device, message.texts["mac"], message.fields["tempc"]) == (
+        "582D3433AADF",
+        "58:2D:34:33:AA:DF",
+        27.4,
+    )
+
+
+def test_without_any_name_the_path_is_the_device_or_it_is_refused() -> None:
+    nameless = {key: GOVEE[key] for key in ("name", "manufacturerdata")}
+    assert come(nameless, topic="", device="shelf").device == "shelf"
+    with pytest.raises(Rejected, match="missing_device"):
+        come(nameless)
+
+
+def test_an_encrypted_advert_needs_its_key() -> None:
+    with pytest.raises(Rejected) as caught:
+        come(SEALED)
+    assert caught.value.reason == "encrypted"
+    assert come(SEALED, topic="", query=f"bindkey={KEY}").fields["tempc"] == 23.45
+
+
+def test_a_phone_only_shows_that_it_is_there() -> None:
+    message = come({"id": "54:94:5E:9F:64:C4", "mac_type": 1, "manufacturerdata": "4c0010060319247bbc68", "rssi": -74})
+    assert (message.device, message.texts["model_id"]) == ("54945E9F64C4", "APPLEDEVICE")
+    assert message.fields.items() >= {"track": True, "unlocked": False, "rssi": -74}.items()
+
+
+def test_a_probe_that_is_not_plugged_in_has_no_property() -> None:
+    message = come({**GOVEE, "name": "GVH5055", "manufacturerdata": "cf040400538f06ffffffff2c01065400ffff2c010"})
+    assert (message.fields["tempc6"], "tempc5" in message.fields) == (84, False)
+    assert "note.tempc5" in message.texts
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{", "bad_json"),
+        (b"[1]", "bad_shape"),
+        (b"7", "bad_shape"),
+        ({"id": TAG, "manufacturerdata": "fe7f01"}, "unsupported"),
+        ({"id": TAG, "manufacturerdata": "xxxx"}, "unsupported"),
+        ({"id": TAG}, "unsupported"),
+        ({"id": TAG, "manufacturerdata": 7, "servicedata": [1]}, "unsupported"),
+        ({"id": TAG, "servicedatauuid": "fe95", "servicedata": "5858"}, "unsupported"),
+    ],
+)
+def test_what_nobody_knows_is_refused_with_its_reason(body: object, reason: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        come(body)
+    assert caught.value.reason == reason
+
+
+def test_an_empty_payload_says_nothing() -> None:
+    assert not decode(Payload(b"", Source("mqtt", TOPIC), RECEIVED))
+
+
+def test_every_sample_says_what_theengs_makes_of_it() -> None:
+    available()
+    assert row("theengs_ble").failures == []
+
+
+def test_every_sample_decodes() -> None:
+    for sample in available():
+        made = decoded(sample, decode)
+        assert not isinstance(made, Rejected), (sample.raw, made)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_mutated_samples_are_messages_or_rejected(data: st.DataObject) -> None:
+    sample = data.draw(st.sampled_from(available()))
+    value = json.loads(sample.data)
+    for name in ("manufacturerdata", "servicedata"):
+        if name in value:
+            text = value[name]
+            at = data.draw(st.integers(0, max(len(text) - 1, 0)))
+            value[name] = text[:at] + data.draw(st.text("0123456789abcdefx", max_size=6)) + text[at + 2 :]
+    made = decoded(sample._replace(data=json.dumps(value).encode()), decode)
+    assert isinstance(made, list | Rejected)
