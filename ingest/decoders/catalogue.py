@@ -104,9 +104,17 @@ class Catalogue:
             fit = pattern.fullmatch(topic)
             if fit is not None:
                 own = fit.groupdict().get("device", "")
-                found = (decoder, own if decoder == "native" else device_name(own) if own else "")
+                found = (decoder, own if decoder == "native" else _named(own))
                 break
         if len(self._matches) >= _REMEMBERED:
             self._matches.clear()
         self._matches[topic] = found
         return found
+
+
+def _named(own: str) -> str:
+    """The device that a level of a topic names; "" if it cannot name one: then the payload has to."""
+    try:
+        return device_name(own) if own else ""
+    except Rejected:
+        return ""

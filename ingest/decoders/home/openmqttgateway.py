@@ -11,6 +11,7 @@ sensors of 433 MHz as events. `LWT` is a status, `SYStoMQTT` describes it too, `
 Format: docs.openmqttgateway.com, "Use".
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ _CODES = frozenset({"raw", "bits", "protocol", "hex", "switchType"})
 _IDS = frozenset(
     {"id", "servicedata", "manufacturerdata", "mfid", "uuid", "hex", "raw", "addr", "mac", "servicedatauuid"}
 )
+_UUID = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _TIMES = ("UTCtime", "unixtime", "time")
 _DISCONNECTED = -127
 
@@ -98,8 +100,7 @@ def _child(kind: str, rest: Sequence[str], value: Mapping[str, Any]) -> str:
         parts = [model, text_of(value, "subtype"), text_of(value, "channel"), own]
         return device_name("/".join(part for part in parts if part)) if model else ""
     if kind == "BT" and rest:
-        same = own.replace(":", "").casefold() == rest[-1].casefold()
-        return mac_name(own if same or (len(rest[-1]) == 12 and own.count(":") == 5) else rest[-1])
+        return mac_name(rest[-1] if not own or _UUID.fullmatch(rest[-1]) else own)
     if kind in {"BT", "LORA", ""} and own:
         return mac_name(own)
     return ""

@@ -51,15 +51,15 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
             return _entity(payload, value["entity"])
         if "id" in value and last not in {"attributes", "state"}:
             return [_seen(payload, last, value)]
+    if not isinstance(value, Mapping) and last not in {"state", "command"}:
+        raise Rejected("bad_shape", f"what comes here is a JSON object, this is {short(str(value))}")
     own = levels[-2] if len(levels) > 2 else ""
     draft = Draft(payload, device_name(own) if own else "", "command" if last == "command" else "telemetry")
     if isinstance(value, Mapping):
         fill(draft, value)
         draft.at = instant(value.get("lastUpdatedAt"))
-    elif last in {"state", "command"}:
-        draft.tree(bare(value) if isinstance(value, str) else value, last)
     else:
-        raise Rejected("bad_shape", f"what comes here is a JSON object, this is {short(str(value))}")
+        draft.tree(bare(value) if isinstance(value, str) else value, last)
     return draft.messages()
 
 
