@@ -111,8 +111,8 @@ def heard(draft: Draft, found: Iterable[tuple[str, Any, Any]]) -> None:
     hearing = [
         Heard(
             gateway,
-            rssi if rssi.__class__ is float else as_float(rssi),
-            snr if snr.__class__ is float else as_float(snr),
+            rssi if rssi.__class__ is float else numeric(rssi) if rssi.__class__ is str else as_float(rssi),
+            snr if snr.__class__ is float else numeric(snr) if snr.__class__ is str else as_float(snr),
         )
         for gateway, rssi, snr in found
         if gateway
