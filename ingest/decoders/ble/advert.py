@@ -6,6 +6,7 @@ Advertising Report), vol 3 part C 11 (AD structures), and the types of the Suppl
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -97,6 +98,7 @@ def read_ad(data: bytes, address: str = "", rssi: int | None = None) -> Advert:
     return Advert(plain_address(address), rssi, name, flags, manufacturer, services, tuple(uuids), power, structures)
 
 
+@lru_cache(maxsize=16_384)
 def plain_address(address: str) -> str:
     """`a4:c1:38:8d:18:b2`, `A4-C1-38-8D-18-B2` → `A4C1388D18B2`; anything that is no address → ""."""
     plain = address.replace(":", "").replace("-", "").upper()

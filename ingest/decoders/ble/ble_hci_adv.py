@@ -96,17 +96,15 @@ def told(payload: Payload, advert: Advert, reading: Reading, gateway: str, devic
         else:
             draft.put(name, value)
     draft.at = reading.at
-    if isinstance(reading.packet, int):
-        draft.seq = reading.packet
-    for name, text in (
-        ("type", reading.model),
-        ("firmware", reading.firmware),
-        ("mac", device if plain_address(device) else ""),
-        ("local_name", advert.local_name),
-        ("packet", reading.packet),
-        ("rssi", advert.rssi),
-    ):
-        draft.put(name, text)
+    texts, packet = draft.texts, reading.packet
+    texts["type"], texts["firmware"] = reading.model, reading.firmware
+    if plain_address(device):
+        texts["mac"] = device
+    draft.put("local_name", advert.local_name)
+    draft.put("rssi", advert.rssi)
+    if packet is not None:
+        draft.put("packet", packet)
+        draft.seq = packet if isinstance(packet, int) else None
     if gateway and plain_address(gateway) != device and gateway != device:
         draft.heard_by = [Heard(gateway, advert.rssi)]
     return draft.message()
