@@ -29,7 +29,7 @@ def device_name(own: str) -> str:
     plain = "_".join(own.split()).strip("/").replace("/", ":")
     name = _FOREIGN.sub("_", unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode())
     name = name.lstrip("_.:@=-")
-    if name != plain or len(name) > _LONGEST:
+    if name != plain or not name or len(name) > _LONGEST:
         if not name or not any(letter.isalnum() for letter in own):
             raise Rejected("bad_device", f"{short(own)} cannot name a device: it has no letter and no digit")
         mark = blake2b(own.encode("utf-8", "surrogatepass"), digest_size=2).hexdigest()

@@ -7,12 +7,17 @@ from ingest.decoders.family import Family
 from ingest.decoders.platforms import (
     aws_iot_lifecycle,
     aws_iot_shadow,
+    eclipse_ditto,
+    eclipse_hono,
     fiware_ngsi,
     influx_line_protocol,
+    meshtastic,
     ogc_sensorthings,
     senml,
+    sensor_community,
     sparkplug_b,
     telegraf_json,
+    thingsboard,
 )
 
 PLATFORMS: tuple[Family, ...] = (
@@ -74,4 +79,38 @@ PLATFORMS: tuple[Family, ...] = (
         title="AWS IoT events",
         aliases=("aws_iot_events",),
     ),
+    Family(
+        "thingsboard",
+        thingsboard.decode,
+        topics=("v1/devices/me/#", "v1/gateway/#", "v2/t/#", "v2/a/#", "v2/r/#", "v2/t", "v2/a"),
+        title="ThingsBoard",
+    ),
+    Family(
+        "eclipse_ditto",
+        eclipse_ditto.decode,
+        topics=("+/+/things/twin/#", "+/+/things/live/#"),
+        recognises=eclipse_ditto.recognises,
+        title="Eclipse Ditto",
+        aliases=("ditto",),
+    ),
+    Family(
+        "eclipse_hono",
+        eclipse_hono.decode,
+        topics=(
+            "telemetry/#",
+            "event/#",
+            "command/+/+/res/#",
+            "command/+/+/req/#",
+            "t",
+            "e",
+            "t/+/+",
+            "e/+/+",
+            "c/+/+/s/#",
+            "c/+/+/q/#",
+        ),
+        title="Eclipse Hono",
+        aliases=("hono",),
+    ),
+    Family("sensor_community", sensor_community.decode, title="Sensor.Community", aliases=("luftdaten", "airrohr")),
+    Family("meshtastic", meshtastic.decode, topics=("msh/#", "#/msh/#"), title="Meshtastic"),
 )

@@ -1,0 +1,144 @@
+"""Meshtastic: nodes of a LoRa mesh, as a gateway node publishes their packets in JSON.
+
+Topics: `msh/REGION/2/json/CHANNEL/!GATEWAY`, `msh/REGION/2/stat/!GATEWAY`, also with more or fewer levels of a root;
+packets in Protocol Buffers (`.../2/e/...`, `.../2/c/...`) are refused: `encrypted` where they are, else `unsupported`,
+so turn on "JSON output" in the node's MQTT settings. By HTTP `?decoder=meshtastic`.
+
+    {"from": 3818489127, "sender": "!833c2233", "type": "telemetry", "id": 603466231, "timestamp": 1763700000,
+     "rssi": -14, "snr": 11.25, "payload": {"battery_level": 93, "voltage": 4.1}}
+
+Comes out: device `e3998527` (`from`, in hex), heard by the gateway `833c2233` with RSSI and SNR. Telemetry has its own
+names, `battery_level` is `battery`, above 100 it is powered; a position is the position; a nodeinfo is a description
+(name, short_name); texts, waypoints, routes and detections are events; the gateway's own state is a status. The
+packet's id is the message's id, so what several gateways heard counts once.
+
+Source of the format: Meshtastic firmware, MeshPacketSerializer; documentation, "MQTT Module".
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headwater.errors import Rejected
+from headwater.message import Heard, Message
+from ingest.contract import Payload
+from ingest.decoders.clocks import instant
+from ingest.decoders.draft import Draft, as_float
+from ingest.decoders.naming import device_name
+from ingest.decoders.platforms.jsons import read_object, text_at
+from ingest.decoders.platforms.wire import blob, fields
+
+_EVENTS = frozenset({"text", "waypoint", "traceroute", "detection", "gpios_read_reply"})
+_ABOUT = {"longname": "name", "longName": "name", "shortname": "short_name", "shortName": "short_name"}
+_LINK = ("hops_away", "hop_start", "channel", "to")
+_ENVELOPE = frozenset({"from", "sender", "type", "id", "timestamp", "rssi", "snr", "payload", *_LINK})
+_POWERED = 101
+_EVERYONE = 0xFFFF_FFFF
+
+
+def decode(payload: Payload) -> Sequence[Message | Rejected]:
+    """One message."""
+    levels = payload.source.topic.split("/")
+    data = payload.data.strip()
+    if not data:
+        return ()
+    if "stat" in levels:
+        return [_state(payload, levels[-1], data)]
+    if data[:1] != b"{":
+        raise _no_json(payload.data)
+    return _packet(payload, read_object(data), levels[-1] if levels[-1].startswith("!") else "")
+
+
+def _state(payload: Payload, gateway: str, data: bytes) -> Message:
+    word = data.decode("ascii", "replace").lower()
+    if word not in ("online", "offline"):
+        raise Rejected("bad_value", "the state of a gateway is online or offline")
+    draft = Draft(payload, _node(gateway), "status")
+    draft.put("status", word)
+    return draft.message()
+
+
+def _packet(payload: Payload, said: dict[str, Any], gateway: str) -> list[Message]:
+    kind = text_at(said, "type")
+    sender = text_at(said, "sender") or gateway
+    own = _node(said["from"]) if isinstance(said.get("from"), int) else _node(sender)
+    values = said.get("payload")
+    if "payload" not in said:  # also those who write the values beside the type
+        values = {name: value for name, value in said.items() if name not in _ENVELOPE}
+    if not kind or values in (None, {}):
+        raise Rejected("unsupported", f"a packet of type {kind or 'unknown'} has no values in JSON")
+    draft = Draft(payload, own, "description" if kind == "nodeinfo" else "event" if kind in _EVENTS else "telemetry")
+    draft.at = instant(said.get("timestamp"))
+    draft.id = text_at(said, "id")[:64]
+    _link(draft, said, _node(sender))
+    if kind in _EVENTS:
+        draft.put("event", kind)
+    if isinstance(values, dict):
+        _values(draft, kind, values)
+    else:
+        draft.tree(values, kind)
+    return draft.messages()
+
+
+def _link(draft: Draft, said: Mapping[str, Any], gateway: str) -> None:
+    """How it came: a gateway's own packets have not been heard by it."""
+    for name in _LINK:
+        value = said.get(name)
+        if name == "to" and isinstance(value, int):
+            value = "everyone" if value & _EVERYONE == _EVERYONE else _node(value)
+        if not isinstance(value, dict | list):
+            draft.put(name, value)
+    rssi, snr = as_float(said.get("rssi")), as_float(said.get("snr"))
+    if gateway and gateway != draft.device:
+        draft.heard_by.append(Heard(gateway, rssi or None, snr))
+    if rssi:  # 0: it was not heard by radio
+        draft.put("rssi", rssi)
+        draft.put("snr", snr)
+
+
+def _values(draft: Draft, kind: str, values: dict[str, Any]) -> None:
+    if kind == "position":
+        draft.place(_degrees(values.get("latitude_i")), _degrees(values.get("longitude_i")), values.get("altitude"))
+    for name, value in values.items():
+        if kind == "position" and name in ("latitude_i", "longitude_i", "altitude"):
+            continue
+        if kind == "nodeinfo":
+            draft.tree(value, _ABOUT.get(name, name))
+        elif kind == "text" and isinstance(value, str):
+            draft.put(name, value.replace("\0", ""))
+        elif name == "battery_level":
+            _battery(draft, value)
+        else:
+            draft.tree(value, name)
+
+
+def _battery(draft: Draft, value: Any) -> None:
+    level = as_float(value)
+    if level is not None and level >= _POWERED:
+        draft.note("battery", f"{value}: it is powered")
+        draft.put("powered", value=True)
+    elif level is not None:
+        draft.put("battery", value)
+
+
+def _degrees(value: Any) -> float | None:
+    found = as_float(value)
+    return None if found is None else round(found / 1e7, 7)
+
+
+def _node(own: int | str) -> str:
+    """`!833c2233`, or its number, also a negative one, → `833c2233`."""
+    if isinstance(own, int):
+        return f"{own & 0xFFFF_FFFF:08x}"
+    return device_name(own.lstrip("!")) if own.lstrip("!") else ""
+
+
+def _no_json(data: bytes) -> Rejected:
+    """Why a packet in Protocol Buffers is not taken: its envelope's field 1 is the packet, whose 5 is encrypted."""
+    try:
+        packet = next((blob(value) for number, value in fields(data) if number == 1), b"")
+        hidden = any(number == 5 for number, _ in fields(packet))
+    except Rejected:
+        return Rejected("bad_shape", "this is neither JSON nor a packet of Meshtastic")
+    if hidden:
+        return Rejected("encrypted", "turn on JSON output in the gateway's MQTT settings, or encryption off")
+    return Rejected("unsupported", "packets in Protocol Buffers are not read: turn on JSON output in the MQTT settings")
