@@ -20,10 +20,10 @@ _OTHERS = {
     "volatile_organic_compounds": "tvoc",
     "generic": "binary",
     "volume_storage": "water",
-    "binary.battery": "battery low",
-    "binary.moisture": "moisture detected",
-    "binary.gas": "gas detected",
-    "binary.power": "power detected",
+    "binary.battery": "battery_low",
+    "binary.moisture": "moisture_detected",
+    "binary.gas": "gas_detected",
+    "binary.power": "switch",
 }
 """The names that other makers' adverts have for the same."""
 
@@ -51,9 +51,14 @@ def _as_others(own: Reading) -> Reading:
         plain, mark, number = name.rpartition("_")
         if mark and number.isdigit():
             values[_OTHERS.get(plain, plain)] = value  # of several the last, as the others have it
-    if values.get("unit.distance") == "mm":
-        values["distance mm"] = values.pop("distance")
-        del values["unit.distance"]
+    for name in ("distance", "volume"):
+        unit = values.pop(f"unit.{name}", None)
+        if unit is not None:
+            values[f"{name}_{unit}"] = values.pop(name)
+    for name in ("button", "dimmer"):
+        event = values.get(name)
+        if isinstance(event, str):
+            values[name] = event.replace("_", " ")
     return own._replace(values=values)
 
 

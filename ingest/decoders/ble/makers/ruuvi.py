@@ -69,6 +69,8 @@ def maker(advert: Advert, data: bytes, key: Key) -> Reading | None:
             value = round(float(value) / 100, 2)  # noqa: PLW2901 - in the other unit
         elif name.startswith("acceleration_") and value is not None:
             value = round(float(value) * 1000)  # noqa: PLW2901 - in the other unit
+        elif name in {"temperature", "humidity"} and value is not None:
+            value = round(float(value), 2)  # noqa: PLW2901 - as the others have it
         values[name] = value
     axes = [values.get(f"acceleration_{axis}") for axis in "xyz"]
     strengths = [float(axis) for axis in axes if isinstance(axis, int)]
@@ -79,7 +81,7 @@ def maker(advert: Advert, data: bytes, key: Key) -> Reading | None:
         values["battery"] = coin_cell(volts)
     packet = values.get("measurement_sequence")
     mac = own.get("mac")
-    address = mac if isinstance(mac, str) and len(mac) == 12 else ""
+    address = mac if isinstance(mac, str) and len(mac) == 12 and not advert.address else ""
     return Reading(
         f"Ruuvitag V{own['data_format']}", "Ruuvitag", values, packet if isinstance(packet, int) else None, address
     )
