@@ -25,13 +25,18 @@ _PATTERNS = tuple(
     )
     for pattern in patterns
 )
+_LONGEST = 256
 _PATH = re.compile(r"value_json((?:\.\w{1,64}|\[['\"][^'\"]{1,64}['\"]\]|\[\d{1,4}\]){1,8})")
 _STEP = re.compile(r"\w+|[^'\"\[\].]+")
 
 
-@lru_cache(maxsize=4096)
 def field_and_device(topic: str, template: str = "") -> tuple[str, str]:
     """("temperature", "attic") of `zigbee2mqtt/attic` and `{{ value_json.temperature }}`; blank for what is unknown."""
+    return _found(topic if len(topic) <= _LONGEST else "", template[:_LONGEST])
+
+
+@lru_cache(maxsize=4096)
+def _found(topic: str, template: str) -> tuple[str, str]:
     found = _PATH.search(template)
     path = ".".join(_STEP.findall(found[1])) if found else ""
     family, device, tail = _match(topic)

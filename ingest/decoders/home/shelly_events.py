@@ -55,8 +55,8 @@ def _heard(payload: Payload, device: str, data: Mapping[str, Any], at: int | Non
             "encrypted", f"what {short(text_of(data, 'address'))} says is encrypted; give the script its key"
         )
     gateway = Draft(payload, device).device
-    kind = "event" if data.get("button") not in {None, 0} and not isinstance(data.get("button"), list) else "telemetry"
-    draft = Draft(payload, mac_name(text_of(data, "address")), kind)
+    pressed = isinstance(data.get("button"), int) and data["button"] != 0
+    draft = Draft(payload, mac_name(text_of(data, "address")), "event" if pressed else "telemetry")
     draft.at = at
     rssi = as_float(data.get("rssi"))
     draft.heard_by = [Heard(gateway, rssi)]

@@ -91,7 +91,12 @@ def _tree(payload: Payload, parts: Sequence[str], value: Any) -> list[Message]:
     """JSON at a topic of its own: the state of a lamp, a button's event, external sensors."""
     if not parts:
         raise Rejected("bad_shape", "Shelly sends JSON objects, this is an array")
-    happened = parts[0] == "input_event" and isinstance(value, dict) and value.get("event") not in {"", None}
+    happened = (
+        parts[0] == "input_event"
+        and isinstance(value, dict)
+        and isinstance(value.get("event"), str)
+        and value["event"] != ""
+    )
     draft = Draft(payload, kind="event" if happened else "telemetry")
     name = ".".join(parts)
     if isinstance(value, Mapping):

@@ -74,9 +74,11 @@ def _drop_sentinel(draft: Draft, name: str) -> None:
 
 
 def _drop_invalid(draft: Draft) -> None:
-    for flag in [name for name, value in draft.fields.items() if value is False and name.endswith(".is_valid")]:
-        prefix = flag.removesuffix("is_valid")
-        for name in [name for name in draft.fields if name.startswith(prefix) and name != flag]:
-            if not isinstance(draft.fields[name], bool):
-                del draft.fields[name]
-        draft.note(prefix[:-1], "is_valid is false: no reading")
+    fields = draft.fields
+    gone = {name[:-9] for name, value in fields.items() if value is False and name.endswith(".is_valid")}
+    if gone:
+        for name in [name for name in fields if name.rpartition(".")[0] in gone]:
+            if not isinstance(fields[name], bool):
+                del fields[name]
+        for name in gone:
+            draft.note(name, "is_valid is false: no reading")

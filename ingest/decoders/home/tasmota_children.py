@@ -22,6 +22,7 @@ _RECEIVED = frozenset({"ZbReceived", "ZbLight", "LwReceived", "LwDecoded", "ZbIn
 _LISTS = frozenset({"ZbStatus1", "ZbStatus2", "ZbStatus3"})
 _ABOUT = {"ModelId": "model", "Manufacturer": "manufacturer", "Name": "name", "DevEUI": "eui", "IEEEAddr": "address"}
 _SAID = frozenset({"Device", "Name", "ModelId", "Manufacturer", "Endpoint", "Endpoints", "LinkQuality", "DevEUI"})
+_AROUND = ("Time", "Epoch", "TempUnit", "PressureUnit", "SpeedUnit")
 _MAC = re.compile(r"[0-9A-Fa-f]{12}|(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
 
 Child = tuple[str, str, Mapping[str, Any]]
@@ -33,6 +34,7 @@ def split(payload: Payload, last: str, value: Mapping[str, Any]) -> tuple[list[M
     own: dict[str, Any] = {}
     made: list[Message | Rejected] = []
     gateway = ""
+    around = {name: value[name] for name in _AROUND if name in value}
     for key, item in value.items():
         children = list(_children(key, item))
         if not children:
@@ -41,12 +43,12 @@ def split(payload: Payload, last: str, value: Mapping[str, Any]) -> tuple[list[M
         gateway = gateway or _gateway(payload)
         for child in children:
             try:
-                made.append(_message(payload, gateway, child, value))
+                made.append(_message(payload, gateway, child, around))
             except Rejected as error:
                 made.append(error)
     if "Device" in own and ("LinkQuality" in own or last == "ZbReceived"):
         try:
-            return [*made, _message(payload, _gateway(payload), (last, str(own["Device"]), own), value)], {}
+            return [*made, _message(payload, _gateway(payload), (last, str(own["Device"]), own), around)], {}
         except Rejected as error:
             return [*made, error], {}
     return made, own
@@ -98,8 +100,7 @@ def _message(payload: Payload, gateway: str, child: Child, around: Mapping[str, 
     if kind == "description":
         for theirs, ours in _ABOUT.items():
             text = text_of(said, theirs)
-            if text:
-                draft.texts[ours] = text
+            draft.put(ours, text)
     draft.at = instant_of(around)
     return draft.message()
 

@@ -34,8 +34,8 @@ def fill(draft: Draft, values: Mapping[str, Any], prefix: str = "", depth: int =
     fields = draft.fields
     for key, item in values.items():
         name = prefix + key
-        if len(name) > NAME:
-            name = name[: NAME - 1] + "…"
+        if len(name) > NAME or not name or not name.isprintable():
+            name = _plain(name)
         kind = item.__class__
         if kind is float or kind is bool or (kind is int and -EXACT <= item <= EXACT):
             fields[name] = item
@@ -45,6 +45,12 @@ def fill(draft: Draft, values: Mapping[str, Any], prefix: str = "", depth: int =
             fill(draft, {str(index): one for index, one in enumerate(item)}, f"{name}.", depth + 1)
         else:
             draft.put(name, item)
+
+
+def _plain(name: str) -> str:
+    """A name that a field may have: printable, not blank, not too long."""
+    shown = "".join(letter if letter.isprintable() else "_" for letter in name[:NAME]) or "value"
+    return shown if len(name) <= NAME else shown[:-1] + "…"
 
 
 def decimal(text: str) -> int | float | None:

@@ -123,7 +123,11 @@ def _group(payload: Payload, one: Mapping[str, Any]) -> Message:
         raise Rejected("missing_device", "a group of bridge/groups has neither friendly_name nor id")
     draft = Draft(payload, device_name(name), "description")
     members = one.get("members")
-    addresses = [text_of(each, "ieee_address") for each in members if isinstance(each, dict)] if members else []
+    addresses = (
+        [text_of(each, "ieee_address") for each in members if isinstance(each, dict)]
+        if isinstance(members, list)
+        else []
+    )
     draft.put("name", name)
     draft.put("type", "Group")
     draft.put("description", text_of(one, "description"))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ingest.decoders.patterns import compile_pattern
 from tests.decoders.home.kit import CATALOGUE
 
 
@@ -37,3 +38,30 @@ def test_a_topic_says_its_family_and_its_device(topic: str, family: str, device:
 def test_a_level_that_can_name_no_device_leaves_it_to_the_payload() -> None:
     found = CATALOGUE.source("tele/!/SENSOR")
     assert (found.decoder, found.device) == ("tasmota", "")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "topic", "device"),
+    [
+        ("{device#}/status/switch:*", "a/b/status/switch:0", "a/b"),
+        ("{device:shelly*}/rpc", "shellyplus1-4/rpc", "shellyplus1-4"),
+        ("#/{device}/*toMQTT/#", "home/gw/BTtoMQTT/AA", "gw"),
+    ],
+)
+def test_a_pattern_may_give_a_part_of_a_level(pattern: str, topic: str, device: str) -> None:
+    fit = compile_pattern(pattern).fullmatch(topic)
+    assert fit is not None
+    assert fit["device"] == device
+
+
+@pytest.mark.parametrize(
+    ("pattern", "topic"),
+    [
+        ("{device#}/status/switch:*", "a/status/sys"),
+        ("{device:shelly*}/rpc", "porch/rpc"),
+        ("{device:shelly*}/rpc", "shelly/x/rpc"),
+        ("*-readings", "a/b-readings"),
+    ],
+)
+def test_a_part_of_a_level_stays_within_it(pattern: str, topic: str) -> None:
+    assert compile_pattern(pattern).fullmatch(topic) is None
