@@ -25,13 +25,16 @@ def path_of(sample: Sample) -> Path | None:
     if sample.family == "lorawan_codec":
         path = FOLDER / sample.family / "vendor" / row["vendor"] / row["decoder"]
         return path if path.is_file() else None
-    test = Path(row["source"].partition(":")[2].partition("@")[0])
-    name = test.stem.removeprefix("test_decode_")
-    found = FOLDER / sample.family / test.parent
-    same = found / f"{name}.js"
+    return of_test(FOLDER / sample.family / row["source"].partition(":")[2].partition("@")[0])
+
+
+def of_test(path: Path) -> Path | None:
+    """The codec that ChirpStack's file of tests is for: of its name, or the only one whose name begins so."""
+    name = path.stem.removeprefix("test_decode_")
+    same = path.with_name(f"{name}.js")
     if same.is_file():
         return same
-    near = sorted(found.glob(f"{name}-*.js"))
+    near = sorted(path.parent.glob(f"{name}-*.js"))
     return near[0] if len(near) == 1 else None
 
 
