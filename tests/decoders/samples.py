@@ -40,6 +40,8 @@ class Sample(NamedTuple):
         query = urlsplit(self.path.partition(" ")[2] or self.path).query
         if "bindkey" in self.raw:
             query = f"bindkey={self.raw['bindkey']}"
+        if self.family == "reelyactive_adv":
+            query = f"company={self.path.partition(' ')[2]}"
         return Source("http", "", self.device, self.family, query=query if self.data else "")
 
     @property

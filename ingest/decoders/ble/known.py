@@ -25,6 +25,8 @@ from ingest.decoders.ble.makers.home import (
     oras,
     smart_dry,
 )
+from ingest.decoders.ble.makers.industry_tags import COMPANIES as INDUSTRY
+from ingest.decoders.ble.makers.industry_tags import SERVICES as INDUSTRY_SERVICES
 from ingest.decoders.ble.makers.inkbird import inkbird
 from ingest.decoders.ble.makers.inode import inode
 from ingest.decoders.ble.makers.mibeacon import mibeacon
@@ -54,6 +56,7 @@ KEYED: dict[str, KeyedMaker] = {
 """Services whose adverts may be encrypted."""
 
 SERVICES: dict[str, Maker] = {
+    **INDUSTRY_SERVICES,
     "0d00": switchbot,
     "1809": industry.relsib_probe,
     "181b": scales.mi_scale_2,
@@ -76,6 +79,7 @@ SERVICES: dict[str, Maker] = {
 }
 
 COMPANIES: dict[int, Maker] = {
+    **INDUSTRY,
     **{company: partial(govee, company=company) for company in GOVEE},
     **{company: (lambda _, data, own=company: air.air_mentor(own, data)) for company in (*air.PRO_2, *air.S_2)},
     0x000D: bodies.beewi,

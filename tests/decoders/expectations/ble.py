@@ -10,5 +10,7 @@ READERS: Mapping[str, Callable[[Sample], Expectation | None]] = {
     "ble_hci_adv": ble_adverts.sensor_message,
     "theengs_ble": ble_adverts.theengs_properties,
     "bthome": ble_tags.bthome,
+    "minew_gateway": ble_tags.minew_gateway,
+    "reelyactive_adv": ble_tags.reelyactive,
     "ruuvi_tag": ble_tags.ruuvi_tag,
 }

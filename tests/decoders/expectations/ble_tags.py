@@ -2,7 +2,7 @@
 
 import re
 
-from tests.decoders.compare import Expectation, Expected
+from tests.decoders.compare import Expectation, Expected, flat
 from tests.decoders.samples import Sample
 
 _EVENT = re.compile(r"event_(?P<device>button|dimmer)_(?P<what>[a-z_]+?)(?:_(?P<steps>\d+)_steps)?$")
@@ -86,3 +86,18 @@ def ruuvi_tag(sample: Sample) -> Expectation | None:
             assert number is not None, text
             values.append(Expected(names, float(number[0].replace(" ", ""))))
     return Expectation(values)
+
+
+def minew_gateway(sample: Sample) -> Expectation:
+    """Every transmitter and receiver of barnowl-minew's raddecs, with the signal strength of the loudest packet."""
+    values = list[Expected]()
+    for raddec in sample.expected:
+        values.append(Expected(("device",), raddec["transmitterId"]))
+        for receiver in raddec["rssiSignature"]:
+            values += [Expected(("gateway",), receiver["receiverId"]), Expected(("rssi",), receiver["rssi"])]
+    return Expectation(values)
+
+
+def reelyactive(sample: Sample) -> Expectation:
+    """Everything that advlib's test asserts; floats as JavaScript prints them."""
+    return Expectation([Expected((name,), value) for name, value in flat(sample.expected)])
