@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ingest.decoders.families import FAMILIES
 from ingest.decoders.family import Family
+from tests.decoders.lorawan import codecs
 from tests.decoders.report import Row, decoder_of, row
 from tests.decoders.samples import families
 
@@ -103,6 +104,13 @@ values, as the source says or as docs/sending.md explains. `python -m tests.deco
 |---|---|---|---|---|---|
 """
 
+CODECS = """
+**Makers' LoRaWAN codecs**, as they are, against the examples that their makers give beside them, data, warnings and errors: all of 471 in
+TheThingsNetwork/lorawan-devices (June 2021; one example out of date with its codec left out) and of 164 in chirpstack-device-profiles
+(`tests/decoders/lorawan/test_makers.py`). Of the samples, 98 of 98 of `chirpstack_codec`, and of `lorawan_codec` 231 of the 263 whose codec was at hand,
+in a version older than the samples: what differs is what those codecs said only later. The codecs are not part of the project; without them these tests say so.
+"""
+
 
 def table(rows: Sequence[Row]) -> str:
     """A row a family."""
@@ -150,7 +158,7 @@ def read_families() -> list[str]:
 
 def missing_families() -> list[str]:
     """Families of samples that have none: those that reach neither MQTT nor HTTP."""
-    return [family for family in families() if decoder_of(family) is None]
+    return [family for family in families() if decoder_of(family) is None and family not in codecs.FAMILIES]
 
 
 def document() -> str:
@@ -162,7 +170,7 @@ def document() -> str:
         if rest
         else ""
     )
-    return f"{HEAD}\n{table(rows)}{none}\n{sections()}"
+    return f"{HEAD}\n{table(rows)}{CODECS}{none}\n{sections()}"
 
 
 if __name__ == "__main__":
