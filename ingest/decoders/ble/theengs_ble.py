@@ -78,6 +78,17 @@ def properties(value: Mapping[str, Any], key: Key) -> Values:
     return values
 
 
+def supplement(payload: Payload, value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """For gateways that hand on what they could not decode beside what they could: what is known of it here."""
+    if "model" in value or _RAW.isdisjoint(value):
+        return {}
+    try:
+        found = properties(value, keys_of(payload))
+    except Rejected as error:
+        return {"note.advert": error.detail} if error.reason == "encrypted" else {}
+    return {name: item for name, item in found.items() if item is not None}
+
+
 def _advert(value: Mapping[str, Any]) -> Advert:
     own, service = _bytes(value.get("manufacturerdata")), _bytes(value.get("servicedata"))
     uuid = str(value.get("servicedatauuid") or "").removeprefix("0x").replace("-", "").lower()

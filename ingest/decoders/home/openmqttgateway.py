@@ -4,9 +4,10 @@ Topics: `home/GATEWAY/BTtoMQTT/MAC`, `…/RTL_433toMQTT/MODEL/ID`, `…/433toMQT
 any other `…/XtoMQTT/…`, `…/commands/MQTTtoX/…`, `home/home_presence/GATEWAY`; base topic and gateway's name are free.
 
 Out: `home/gw/BTtoMQTT/AABBCCDDEEFF` `{"id":"AA:BB:CC:DD:EE:FF","rssi":-63,"tempc":21.5,"batt":82}` → device
-`AABBCCDDEEFF` heard by `gw`, with the names as they are; `batt` also as `battery`; `tempf` beside `tempc` goes. What
-has no address is the gateway's: sensors wired to it below their subtopic (`htu.tempc`), codes from remote controls and
-sensors of 433 MHz as events. `LWT` is a status, `SYStoMQTT` describes it too, `commands` are commands.
+`AABBCCDDEEFF` heard by `gw`, with the names as they are; `batt` also as `battery`; `tempf` beside `tempc` goes. Adverts
+that it hands on undecoded are read as `theengs_ble` does. What has no address is the gateway's: sensors wired to it
+below their subtopic (`htu.tempc`), codes from remote controls and sensors of 433 MHz as events. `LWT` is a status,
+`SYStoMQTT` describes it too, `commands` are commands.
 
 Format: docs.openmqttgateway.com, "Use".
 """
@@ -18,6 +19,7 @@ from typing import Any
 from headwater.errors import Rejected
 from headwater.message import Heard, Message
 from ingest.contract import Payload
+from ingest.decoders.ble.theengs_ble import supplement
 from ingest.decoders.clocks import instant
 from ingest.decoders.draft import Draft, as_float
 from ingest.decoders.home.values import bare, fill, read, text_of, unquote_numbers
@@ -108,7 +110,7 @@ def _child(kind: str, rest: Sequence[str], value: Mapping[str, Any]) -> str:
 
 def _heard(payload: Payload, gateway: str, child: str, value: Mapping[str, Any]) -> Message:
     draft = Draft(payload, child, "event" if "success" in value else "telemetry")
-    fill(draft, {name: item for name, item in value.items() if name != "id"})
+    fill(draft, {**supplement(payload, value), **{name: item for name, item in value.items() if name != "id"}})
     _tidy(draft, value)
     if gateway and gateway != child:
         draft.heard_by = [Heard(gateway, as_float(value.get("rssi")), as_float(value.get("snr")))]

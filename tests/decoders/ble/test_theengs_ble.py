@@ -135,3 +135,12 @@ def test_mutated_samples_are_messages_or_rejected(data: st.DataObject) -> None:
             value[name] = text[:at] + data.draw(st.text("0123456789abcdefx", max_size=6)) + text[at + 2 :]
     made = decoded(sample._replace(data=json.dumps(value).encode()), decode)
     assert isinstance(made, list | Rejected)
+
+
+def test_openmqttgateway_reads_what_it_was_handed_undecoded() -> None:
+    source = CATALOGUE.source("home/attic/BTtoMQTT/A4C138001122")
+    body = json.dumps({**GOVEE, "mac_type": 0, "adv_type": 0}).encode()
+    (message,) = CATALOGUE.named(source.decoder).decode(Payload(body, source, RECEIVED))
+    assert isinstance(message, Message)
+    assert (message.device, message.heard_by) == ("A4C138001122", [Heard("attic", -70)])
+    assert message.fields.items() >= {"tempc": 26.8, "hum": 52.6, "battery": 100, "rssi": -70}.items()
