@@ -82,3 +82,57 @@ class TestKnowledge:
         assert asked == [], "never in the midst of decoding"
         await asyncio.sleep(0)
         assert asked == [("a/NCMD", b"0"), ("a/NCMD", b"61"), ("b/NCMD", b"other")]
+
+
+PACKAGE = '''
+from headwater.errors import Rejected
+from ingest.contract import Payload
+from ingest.decoders.draft import Draft
+from ingest.decoders.family import Family
+
+
+def decode(payload: Payload):
+    """`t=21.5 h=40` on `pairs/DEVICE/up`."""
+    draft = Draft(payload)
+    for pair in payload.data.decode().split():
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise Rejected("bad_shape", "pairs like t=21.5")
+        draft.number(name, value)
+    return [draft.message()]
+
+
+PAIRS = Family("pairs", decode, topics=("pairs/{device}/up",))
+'''
+
+
+def install(folder: Path, name: str, entry: str, text: str) -> None:
+    """As pip would: a module, and what its distribution says of it."""
+    (folder / f"{name}.py").write_text(text)
+    about = folder / f"{name}-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[headwater.decoders]\n{entry}\n")
+
+
+async def test_a_decoder_of_an_installed_package_reads_its_topics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "pairs_for_headwater", "pairs = pairs_for_headwater:PAIRS", PACKAGE)
+    monkeypatch.syspath_prepend(tmp_path)
+    living = open_decoders(Decoders())
+    async with bench(catalogue=living.catalogue) as desk:
+        source = desk.intake.source("pairs/p1/up", "peer")
+        await desk.take(b"t=21.5 state=on", source=source)
+        refused = await desk.take(b"nothing", source=source)
+
+        (message,) = desk.messages
+        assert (message.device, message.fields, message.texts) == ("p1", {"t": 21.5}, {"state": "on"})
+        assert [one.reason for one in refused.rejections or ()] == ["bad_shape"]
+
+
+def test_a_package_whose_decoder_does_not_load_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "broken_for_headwater", "broken = broken_for_headwater:NOTHING", "")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match="broken"):
+        open_decoders(Decoders())
