@@ -43,7 +43,7 @@ def seconds(value: Any) -> int | None:
 
 
 def _written(text: str) -> int | None:
-    if len(text) > 64:
+    if len(text) > 64 or not text[:1].isdigit():
         return None
     body = text.removesuffix(" UTC").removesuffix(" GMT")
     moment: datetime | None = None

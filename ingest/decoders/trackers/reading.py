@@ -5,7 +5,7 @@ In: bytes. Out: a JSON value; pairs of names and values; the value that a parame
 
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -46,12 +46,13 @@ def each(items: Sequence[Any], read: Callable[[dict[str, Any]], Sequence[Message
 
 def parameters(data: bytes | str) -> list[tuple[str, str]]:
     """The pairs of `id=7&lat=60.0`, in order, without those that are Headwater's own; raises `Rejected`."""
-    text = data if isinstance(data, str) else data.decode("latin-1")
-    try:
-        found = parse_qsl(text.strip().lstrip("?"), max_num_fields=MOST_PARAMETERS, errors="replace")
-    except ValueError:
-        raise Rejected("too_many_fields", f"a query has at most {MOST_PARAMETERS} parameters") from None
-    return [pair for pair in found if pair[0] not in _OURS]
+    text = (data if isinstance(data, str) else data.decode("latin-1")).strip().lstrip("?")
+    if text.count("&") >= MOST_PARAMETERS:
+        raise Rejected("too_many_fields", f"a query has at most {MOST_PARAMETERS} parameters")
+    parts = [part.partition("=") for part in text.split("&")]
+    if "%" in text or "+" in text:
+        parts = [(unquote_plus(name), mark, unquote_plus(value)) for name, mark, value in parts]
+    return [(name, value) for name, _, value in parts if value and name not in _OURS]
 
 
 def asked(source: Source) -> dict[str, str]:
