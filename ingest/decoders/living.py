@@ -26,6 +26,7 @@ from ingest.decoders.draft import Draft
 from ingest.decoders.families import FAMILIES
 from ingest.decoders.family import Family
 from ingest.decoders.knowledge import Knowledge
+from ingest.decoders.lorawan.network import about
 from ingest.decoders.mapping import read_mapping
 
 GROUP = "headwater.decoders"
@@ -120,11 +121,12 @@ def of_codec(codec: Codec) -> Callable[[Payload], list[Message | Rejected]]:
 
     def decode(payload: Payload) -> list[Message | Rejected]:
         port = parse_qs(payload.source.query).get("fPort", ["1"])[-1]
-        if not port.isdecimal() or not 0 <= int(port) <= 255:
+        if not port.isdecimal() or len(port) > 3 or int(port) > 255:
             raise Rejected("bad_value", f"fPort is a number from 0 to 255, not {port[:20]!r}")
-        made = codec(payload.data, int(port))
+        made = codec(payload.data, int(port), payload.received)
         draft = Draft(payload)
         draft.tree(made.data)
+        about(draft, made.data)
         if made.warnings:
             draft.put("note.codec", "; ".join(made.warnings))
         return [*draft.messages()]

@@ -155,7 +155,7 @@ def content(draft: Draft, payload: Payload, given: Any, data: bytes | None, port
 
 
 def values(draft: Draft, given: Mapping[str, Any]) -> None:
-    """What a codec made of a payload, with its own names. A place and a charge among them are the device's."""
+    """What a codec made of a payload, with its own names."""
     measured = given.get("messages")
     if measured.__class__ is list and _seeed(draft, cast("list[Any]", measured)):
         given = {name: value for name, value in given.items() if name != "messages"}
@@ -166,6 +166,11 @@ def values(draft: Draft, given: Mapping[str, Any]) -> None:
             fields[name] = value
         else:
             draft.tree(value, name)
+    about(draft, given)
+
+
+def about(draft: Draft, given: Mapping[str, Any]) -> None:
+    """The device's place and charge, where a codec's values have them under their usual names."""
     north, east = _first(given, _NORTH), _first(given, _EAST)
     if north is not None and east is not None:
         draft.place(north, east, _first(given, _HIGH))
