@@ -166,14 +166,17 @@ def _radio(draft: Draft, told: dict[str, Any]) -> None:
             ("frequency", sent.get("frequency")),
             ("spreadingFactor", lora.get("spreadingFactor")),
             ("bandwidth", lora.get("bandwidth")),
-            ("power", sent.get("power")),
         ),
     )
 
 
 def _happened(draft: Draft, event: str, told: dict[str, Any]) -> None:
     happened(draft, event)
-    _radio(draft, told)
+    if event == "txack":
+        sent = part(told.get("txInfo"))
+        numbers(draft, (("txInfo.frequency", sent.get("frequency")), ("txInfo.power", sent.get("power"))))
+    else:
+        _radio(draft, told)
     gateway, address = told.get("gatewayID"), told.get("devAddr")
     in_bytes = base64(address) if isinstance(address, str) and len(address) == 8 and "=" in address else None
     texts(

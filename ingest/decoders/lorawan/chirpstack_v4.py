@@ -142,7 +142,6 @@ def _sent(draft: Draft, event: dict[str, Any]) -> None:
             ("frequency", transmission.get("frequency")),
             ("spreadingFactor", lora.get("spreadingFactor")),
             ("bandwidth", lora.get("bandwidth")),
-            ("power", transmission.get("power")),
         ),
     )
 
@@ -154,7 +153,8 @@ def _event(name: str, *also: str) -> Callable[[Draft, dict[str, Any]], None]:
         happened(draft, name)
         for key in also:
             draft.tree(event.get(key), key)
-        _sent(draft, event)
+        sent = part(event.get("txInfo"))  # a downlink's
+        numbers(draft, (("txInfo.frequency", sent.get("frequency")), ("txInfo.power", sent.get("power"))))
 
     return fill
 

@@ -250,7 +250,7 @@ def _down(draft: Draft, message: dict[str, Any]) -> None:
     )
     data = base64(message.get("frm_payload"))
     texts(draft, (("frm_payload", data.hex() if data else ""), ("priority", message.get("priority"))))
-    draft.tree(part(message.get("decoded_payload")))
+    draft.tree(part(message.get("decoded_payload")), "" if draft.kind == "command" else "downlink")
 
 
 def _commands(payload: Payload, up: dict[str, Any]) -> Iterator[Message | Rejected]:

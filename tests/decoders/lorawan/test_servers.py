@@ -161,8 +161,8 @@ def test_a_downlink_that_was_asked_for_is_a_command() -> None:
     assert (made.kind, made.device, made.fields, made.texts) == (
         "command",
         EUI,
-        {"fPort": 10, "confirmed": True},
-        {"frm_payload": "beef"},
+        {"command.fPort": 10, "command.confirmed": True},
+        {"command.frm_payload": "beef"},
     )
 
 
