@@ -144,6 +144,8 @@ def _message(payload: Payload, found: Found) -> Draft:
     draft.tree(found)
     for name, also in _ALSO:
         draft.put(also, found.get(name))
+    if "pressure" in found:
+        draft.texts["unit.pressure"] = "Pa"
     stamp = found.get("timestamp")
     if isinstance(stamp, int):
         draft.at = instant(stamp)

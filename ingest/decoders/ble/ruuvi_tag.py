@@ -99,6 +99,8 @@ def fill(draft: Draft, values: Values) -> None:
             draft.note(name, "not available")
         else:
             draft.put(name, value)
+    if "pressure" in draft.fields:
+        draft.texts["unit.pressure"] = "Pa"
     volts, sequence = values.get("voltage"), values.get("measurement_sequence")
     if isinstance(volts, float):
         draft.put("battery", coin_cell(volts))

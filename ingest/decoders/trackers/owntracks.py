@@ -7,6 +7,7 @@ the payload's `topic`, else of `?u=USER&d=DEVICE`, else of the path, else its `t
     {"_type": "location", "lat": 48.8568, "lon": 2.2927, "acc": 12, "batt": 53, "tid": "j1", "tst": 1706856298}
 
 | `_type` | what comes out |
+| --- | --- |
 | location | position; fields as the app names them (`vel` in km/h, `cog`, `vac` …), `battery` (%), `pressure` (hPa) |
 | transition | an event: texts `event` (enter, leave) and `desc`, and where that was |
 | lwt | a status: `status` offline |
@@ -154,7 +155,9 @@ def _location(payload: Payload, values: Object) -> Sequence[Message]:
     draft.place(lat, lon, values.get("alt"), values.get("acc"))
     fields = draft.fields
     level = fields.get("batt")
-    if level is not None and _is_percent(values) and 0 <= level <= 100:
+    if level is not None and not _is_percent(values):
+        draft.texts["unit.batt"] = "V"
+    elif level is not None and 0 <= level <= 100:
         fields["battery"] = level
     pressure = fields.get("p")
     if pressure is not None:

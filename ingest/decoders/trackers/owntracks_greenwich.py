@@ -6,6 +6,7 @@ Topics below `owntracks/FLEET/VEHICLE` (the device is `FLEET:VEHICLE`); location
     owntracks/acme/van17/gpio/3 0
 
 | topic | what comes out |
+| --- | --- |
 | `gpio/N` | field `gpio.N`: 0 or 1 |
 | `voltage/batt`, `voltage/ext` | fields `voltage.batt`, `voltage.ext` (V) |
 | `status` | a status: `1` online, `0` and `-1` offline |

@@ -14,7 +14,7 @@ EIGHT = "0843825b56324fe019c4bd4d6d3cecac6eaeaabbccddeeff"
 
 def test_format_5_is_all_of_a_ruuvi_tag() -> None:
     said = one(post("ruuvi_tag", bytes.fromhex(FIVE), "sauna"))
-    assert (said.device, said.seq) == ("CBB8334C884F", 205)
+    assert (said.device, said.seq, said.texts["unit.pressure"]) == ("CBB8334C884F", 205, "Pa")
     assert said.fields == {
         "data_format": 5,
         "temperature": 24.3,

@@ -125,7 +125,10 @@ def test_secrets_and_pictures_stay_out() -> None:
     assert "iVBORw0K" not in card.texts.values()
     ordered = {"_type": "cmd", "action": "setConfiguration", "configuration": {"host": "h", "password": "p1"}}
     command = one(come("owntracks/jane/phone/cmd", ordered))
-    assert (command.kind, command.texts) == ("command", {"action": "setConfiguration", "configuration.host": "h"})
+    assert (command.kind, command.texts) == (
+        "command",
+        {"command.action": "setConfiguration", "command.configuration.host": "h"},
+    )
 
 
 def test_the_phone_itself_is_described() -> None:
@@ -169,7 +172,7 @@ def test_greenwich_has_volts_where_the_app_has_percent() -> None:
     said = one(come("owntracks/acme/van17/alarm", body))
     assert said.device == "acme:van17"
     assert said.position == Position(48.85, 2.29)
-    assert said.fields == {"batt": 12.4}
+    assert (said.fields, said.texts["unit.batt"]) == ({"batt": 12.4}, "V")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +182,7 @@ def test_greenwich_has_volts_where_the_app_has_percent() -> None:
         ("voltage/ext", "12.2", "telemetry", {"voltage.ext": 12.2}),
         ("status", "1", "status", {"code": 1, "status": "online"}),
         ("status", "-1", "status", {"code": -1, "status": "offline"}),
-        ("cmd", "out 1 0", "command", {"cmd": "out 1 0"}),
+        ("cmd", "out 1 0", "command", {"command.cmd": "out 1 0"}),
         ("cmd/out", "NUMSAT=10", "event", {"NUMSAT": 10}),
         ("cmd/out", "it is done", "event", {"out": "it is done"}),
         (
