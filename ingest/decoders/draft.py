@@ -3,10 +3,11 @@
 In: values as a payload gave them, with their names. Out: a `Message` that keeps to the bounds of `ingest.bounds`.
 
 Names are the maker's own, levels of nesting joined by dots (`SI7021.Temperature`, `switch:0.apower`, `fix.0`). Every
-unit is normalised to that of `headwater.units`; where a value is left out because it cannot be one, a text
+unit is normalised to that of `ingest.decoders.units`; where a value is left out because it cannot be one, a text
 `note.NAME` says why. Kinds of messages: `telemetry`, `status` (text `status`: online, offline: last wills, births),
 `event` (something happened once), `description` (what the device is: texts `name`, `model`, `manufacturer`,
-`firmware`, `unit.FIELD`), `command` (said to the device, by others).
+`firmware`, `unit.FIELD`), `command` (said to the device, by others: names begin with
+`command.`, so that nothing of it is taken for what the device says).
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ TEXT = 1024
 NAME = 128
 DEPTH = 32
 MOST = 256
+COMMAND = "command"
 _NOTHING = frozenset({"", "null", "none", "None", "unknown", "unavailable", "N/A", "n/a", "NaN", "nan", "undefined"})
 
 
@@ -116,6 +118,9 @@ class Draft:
             raise Rejected("no_fields", "there is no value in it")
         if len(fields) + len(texts) > MOST:
             raise Rejected("too_many_fields", f"a message has at most {MOST} fields and texts")
+        if self.kind == COMMAND:  # what is said to a device is not what it says: its own values stay
+            fields = {said_to(name): value for name, value in fields.items()}
+            texts = {said_to(name): text for name, text in texts.items()}
         return Message(
             self.device,
             self.id,
@@ -150,6 +155,11 @@ class Draft:
     def empty(self) -> bool:
         """True as long as nothing was said."""
         return not (self.fields or self.texts or self.heard_by or self.position)
+
+
+def said_to(name: str) -> str:
+    """A value's name in a command: `POWER` → `command.POWER`."""
+    return name if name == COMMAND or name.startswith(f"{COMMAND}.") else f"{COMMAND}.{name}"
 
 
 def numeric(text: str) -> int | float | None:

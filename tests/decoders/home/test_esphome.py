@@ -47,7 +47,7 @@ def test_birth_and_last_will(status: str) -> None:
 
 def test_commands_events_and_log_lines() -> None:
     command = one(come("grow/switch/pump/command", "ON"))
-    assert (command.kind, command.texts) == ("command", {"switch.pump": "ON"})
+    assert (command.kind, command.texts) == ("command", {"command.switch.pump": "ON"})
     pressed = one(come("grow/event/bell/state", {"event_type": "press"}))
     assert (pressed.kind, pressed.texts) == ("event", {"event.bell.event_type": "press"})
     line = one(come("grow/debug", b"\x1b[0;32m[I][app:062]: Hello\x1b[0m"))

@@ -35,7 +35,7 @@ def test_structure_realtime_availability_and_commands() -> None:
     status = one(come("go-iotdevice/avail/bmv", "online"))
     assert (status.device, status.kind, status.texts) == ("bmv", "status", {"status": "online"})
     command = one(come("go-iotdevice/cmnd/bmv/R1", {"EnumIdx": 1}))
-    assert (command.device, command.kind, command.fields) == ("bmv", "command", {"R1.Idx": 1})
+    assert (command.device, command.kind, command.fields) == ("bmv", "command", {"command.R1.Idx": 1})
 
 
 @pytest.mark.parametrize(

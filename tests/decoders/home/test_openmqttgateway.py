@@ -72,7 +72,7 @@ def test_last_will_and_commands() -> None:
     said = one(come("home/gw/LWT", "offline"))
     assert (said.device, said.kind, said.texts) == ("gw", "status", {"status": "offline"})
     command = one(come("home/gw/commands/MQTTtoBT/config", {"interval": 0}))
-    assert (command.device, command.kind, command.fields) == ("gw", "command", {"MQTTtoBT.config.interval": 0})
+    assert (command.device, command.kind, command.fields) == ("gw", "command", {"command.MQTTtoBT.config.interval": 0})
 
 
 @pytest.mark.parametrize(

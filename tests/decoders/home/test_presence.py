@@ -36,7 +36,7 @@ def test_espresense_settings_describe_and_set_is_a_command() -> None:
         {"name": "Ann", "address": "aabbccddeeff"},
     )
     command = one(come("espresense/rooms/office/max_distance/set", "4"))
-    assert (command.device, command.kind, command.fields) == ("office", "command", {"max_distance": 4})
+    assert (command.device, command.kind, command.fields) == ("office", "command", {"command.max_distance": 4})
 
 
 @pytest.mark.parametrize("topic", ["room_presence/bedroom", "room-assistant/mqtt-room/bedroom"])

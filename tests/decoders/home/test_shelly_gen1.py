@@ -125,7 +125,7 @@ def test_a_button_is_an_event_and_a_command_a_command() -> None:
     assert one(come("shellies/shelly-1/input_event/0", {"event": "S", "event_cnt": 3})).kind == "event"
     assert one(come("shellies/shelly-1/input_event/0", {"event": "", "event_cnt": 3})).kind == "telemetry"
     said = one(come("shellies/shelly-1/relay/0/command", "on"))
-    assert (said.kind, said.texts) == ("command", {"relay.0": "on"})
+    assert (said.kind, said.texts) == ("command", {"command.relay.0": "on"})
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_all_topics_of_a_device_name_the_same_one(prefix: str, device: str) -> N
     asked = {"id": 1, "src": "user", "method": "Switch.Set", "params": {"id": 0, "on": True}}
     if device == "porch" or prefix.startswith("shelly"):
         command = one(come(f"{prefix}/rpc", asked))
-        assert (command.device, command.kind, command.texts) == (device, "command", {"method": "Switch.Set"})
+        assert (command.device, command.kind, command.texts) == (device, "command", {"command.method": "Switch.Set"})
 
 
 def test_a_clock_that_was_never_set_is_no_time() -> None:

@@ -93,8 +93,8 @@ def test_a_bare_relay_state_is_a_boolean_and_a_renamed_one_a_text() -> None:
 
 def test_a_command_is_no_measurement() -> None:
     said = one(come("cmnd/attic/plug/Power1", "TOGGLE"))
-    assert (said.device, said.kind, said.texts) == ("attic:plug", "command", {"Power1": "TOGGLE"})
-    assert one(come("plug/cmnd/Dimmer", "40")).fields == {"Dimmer": 40}
+    assert (said.device, said.kind, said.texts) == ("attic:plug", "command", {"command.Power1": "TOGGLE"})
+    assert one(come("plug/cmnd/Dimmer", "40")).fields == {"command.Dimmer": 40}
 
 
 @pytest.mark.parametrize(

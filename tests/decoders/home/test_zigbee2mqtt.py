@@ -3,6 +3,8 @@
 import pytest
 
 from headwater.errors import Rejected
+from ingest.contract import Payload
+from ingest.decoders.families import built_in
 from tests.decoders.home.kit import all_of, come, one, post, refusal
 
 
@@ -67,8 +69,13 @@ def test_availability_old_and_new(body: object) -> None:
 
 def test_set_and_get_are_commands() -> None:
     said = one(come("zigbee2mqtt/bulb/set", {"state": "ON", "brightness": 7}))
-    assert (said.device, said.kind, said.fields, said.texts) == ("bulb", "command", {"brightness": 7}, {"state": "ON"})
-    assert one(come("zigbee2mqtt/bulb/set/brightness", "7")).fields == {"brightness": 7}
+    assert (said.device, said.kind, said.fields, said.texts) == (
+        "bulb",
+        "command",
+        {"command.brightness": 7},
+        {"command.state": "ON"},
+    )
+    assert one(come("zigbee2mqtt/bulb/set/brightness", "7")).fields == {"command.brightness": 7}
     assert one(come("zigbee2mqtt/bulb/set", "TOGGLE")).texts == {"state": "TOGGLE"}
     assert one(come("zigbee2mqtt/bulb/get", {"state": "", "color": ""})).texts == {"get": "state,color"}
     assert one(come("zigbee2mqtt/bridge/request/permit_join", {"time": 254})).kind == "command"
@@ -165,6 +172,20 @@ def test_bad_input_is_refused_with_its_reason(topic: str, body: str, reason: str
 
 def test_an_empty_payload_says_nothing() -> None:
     assert come("zigbee2mqtt/bulb/availability", b"") == ()
+
+
+@pytest.mark.parametrize("base", ["z2m", "cellar/z2m"])
+def test_another_base_topic_where_it_is_configured(base: str) -> None:
+    catalogue = built_in({"zigbee2mqtt": [base + "/{device#}"]})
+    for path, body, device in (
+        ("attic/bulb", '{"state":"ON"}', "attic:bulb"),
+        ("attic/bulb/availability", "online", "attic:bulb"),
+        ("attic/bulb/linkquality", "80", "attic:bulb"),
+        ("bridge/state", "online", base.replace("/", ":")),
+    ):
+        source = catalogue.source(f"{base}/{path}")
+        (said,) = catalogue.named(source.decoder).decode(Payload(body.encode(), source, 0))
+        assert one([said]).device == device
 
 
 def test_without_a_topic_the_path_names_the_device() -> None:

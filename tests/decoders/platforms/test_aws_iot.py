@@ -35,13 +35,13 @@ def test_an_answer_has_its_time_and_version_and_what_is_desired_is_a_command() -
     for action in ("update/accepted", "get/accepted"):
         reported, desired = told(action, said)
         assert (reported.kind, reported.fields, reported.at, reported.seq) == ("telemetry", {"on": False}, NOW, 18)
-        assert (desired.kind, desired.fields, desired.at, desired.seq) == ("command", {"on": True}, NOW, 18)
+        assert (desired.kind, desired.fields, desired.at, desired.seq) == ("command", {"command.on": True}, NOW, 18)
 
 
 def test_a_delta_is_a_command() -> None:
     said = {"state": {"color": "GREEN"}, "metadata": {"color": {"timestamp": 1_763_700_000}}, "version": 12}
     (made,) = told("update/delta", said)
-    assert (made.kind, made.texts, made.at) == ("command", {"color": "GREEN"}, NOW)
+    assert (made.kind, made.texts, made.at) == ("command", {"command.color": "GREEN"}, NOW)
 
 
 def test_of_documents_the_current_one_counts() -> None:

@@ -107,15 +107,15 @@ def test_a_whole_thing_is_values_wishes_and_a_description(data: str) -> None:
     assert (values.kind, values.fields["acc.x"]) == ("telemetry", 3.5)
     assert values.position is not None
     assert (values.position.lat, values.position.lon) == (44.5, 8.25)
-    assert (wished.kind, wished.fields) == ("command", {"acc.x": 4})
+    assert (wished.kind, wished.fields) == ("command", {"command.acc.x": 4})
     assert (about.kind, about.texts) == ("description", {"policyId": "com.acme:p", "acc.definition.0": "a:b:1"})
 
 
 def test_live_commands_and_messages_to_a_thing_are_commands() -> None:
     live = only(ditto.decode, payload(envelope("/features/acc/properties/x", 5, "live/commands/modify")))
-    assert (live.kind, live.fields) == ("command", {"acc.x": 5})
+    assert (live.kind, live.fields) == ("command", {"command.acc.x": 5})
     to = only(ditto.decode, payload(envelope("/features/a/inbox/messages/ask", {"q": 1}, "live/messages/ask")))
-    assert (to.kind, to.texts, to.fields) == ("command", {"event": "ask"}, {"q": 1})
+    assert (to.kind, to.texts, to.fields) == ("command", {"command.event": "ask"}, {"command.q": 1})
     of = only(ditto.decode, payload(envelope("/outbox/messages/fire", "help", "live/messages/fire")))
     assert (of.kind, of.texts) == ("event", {"event": "fire", "value": "help"})
 

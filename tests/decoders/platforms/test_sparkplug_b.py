@@ -142,7 +142,7 @@ def test_commands_are_what_others_say_to_the_device() -> None:
     memory = born()
     data = body(metric(alias=9, value=field(13, 3.0)), seq=None)
     made = only(decode, payload(data, "spBv1.0/plant/DCMD/edge 1/pump", context=memory))
-    assert (made.kind, made.fields) == ("command", {"Flow": 3.0})
+    assert (made.kind, made.fields) == ("command", {"command.Flow": 3.0})
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,13 @@ def test_attributes_describe_and_what_the_platform_answers_is_a_command() -> Non
     (own,) = told("v1/devices/me/attributes", {"fw": "1.2", "n": 3})
     assert (own.kind, own.texts, own.fields) == ("description", {"fw": "1.2"}, {"n": 3})
     (answer,) = told("v1/devices/me/attributes/response/1", {"shared": {"n": 5}})
-    assert (answer.kind, answer.fields) == ("command", {"shared.n": 5})
+    assert (answer.kind, answer.fields) == ("command", {"command.shared.n": 5})
     assert told("v1/devices/me/attributes/request/1", {"clientKeys": "a"}) == []
 
 
 def test_calls_are_commands_and_answers_events() -> None:
     (call,) = told("v1/devices/me/rpc/request/7", {"method": "setGPIO", "params": {"pin": 4}})
-    assert (call.kind, call.texts, call.fields) == ("command", {"method": "setGPIO"}, {"params.pin": 4})
+    assert (call.kind, call.texts, call.fields) == ("command", {"command.method": "setGPIO"}, {"command.params.pin": 4})
     (answer,) = told("v1/devices/me/rpc/response/7", "ok")
     assert (answer.kind, answer.texts) == ("event", {"value": "ok"})
 
@@ -56,7 +56,7 @@ def test_a_gateways_children_are_devices_heard_by_it() -> None:
     (about,) = told("v1/gateway/attributes", {"B": {"fw": "1"}})
     assert (about.device, about.kind) == ("B", "description")
     (said,) = told("v1/gateway/attributes", {"device": "B", "data": {"n": 1}})
-    assert (said.device, said.kind, said.fields) == ("B", "command", {"n": 1})
+    assert (said.device, said.kind, said.fields) == ("B", "command", {"command.n": 1})
     (call,) = told("v1/gateway/rpc", {"device": "B", "data": {"id": 1, "method": "reset", "params": {}}})
     assert (call.device, call.kind) == ("B", "command")
     (answer,) = told("v1/gateway/rpc", {"device": "B", "id": 1, "data": {"success": True}})
