@@ -18,6 +18,20 @@ FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "paylo
 RECEIVED = 1_763_700_000_000_000
 DEVICE = "device-1"
 CATALOGUE = built_in()
+_FINAL = (
+    "1.1.1:final_context_cwd,1.1.2:final_context_file_name,1.1.3:final_context_function_name,"
+    "1.1.4:final_context_host_name,1.1.5:final_context_line_number,1.1.6:final_context_package_name,"
+    "1.1.11:final_context_process_id,1.1.12:final_context_thread_id,1.1.13:final_context_user_id,"
+    "1.1.14:final_context_user_name,1.1.15:final_context_application_name,1.2:final_name,1.3:final_inheritance_,"
+    "1.4:final_message,1.5:final_severity,1.6::unix_ms,1.7.2:final_parameters_id,10:session,11:application"
+)
+_TELEGRAF = {
+    "multiple_messages": "endianness=le&entries=@16:8:0x0A,_::32,address:uint16,count:int16,failure:bool:32,value:float64,"
+    ":unix&entries=@16:8:0x0B,_::32,value:uint32,:unix&entries=@16:8:0x0C,_::32,x:float32,y:float32,:unix",
+    "protobuf_benchmark": "protobuf=1.1:source,1.2:tags_sdkver,1.3:tags_platform,1.4:value:float64,1.5::unix_ns&rows=1",
+    "protobuf_issue_13715": f"protobuf={_FINAL}",
+}
+"""What the configuration of a case says of its bytes, in the words of our query; all others need none."""
 
 
 class Sample(NamedTuple):
@@ -42,6 +56,8 @@ class Sample(NamedTuple):
             query = f"bindkey={self.raw['bindkey']}"
         if self.family == "reelyactive_adv":
             query = f"company={self.path.partition(' ')[2]}"
+        if self.family == "telegraf_binary":
+            query = _TELEGRAF.get(self.raw["case"], "")
         return Source("http", "", self.device, self.family, query=query if self.data else "")
 
     @property

@@ -16,6 +16,7 @@ from ingest.decoders.platforms import (
     senml,
     sensor_community,
     sparkplug_b,
+    telegraf_binary,
     telegraf_json,
     thingsboard,
 )
@@ -37,6 +38,7 @@ PLATFORMS: tuple[Family, ...] = (
         aliases=("influx", "line_protocol"),
     ),
     Family("telegraf_json", telegraf_json.decode, title="Telegraf JSON"),
+    Family("telegraf_binary", telegraf_binary.decode, title="Telegraf binary, CBOR, MessagePack"),
     Family(
         "senml",
         senml.decode,
