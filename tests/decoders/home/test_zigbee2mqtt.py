@@ -76,8 +76,8 @@ def test_set_and_get_are_commands() -> None:
         {"command.state": "ON"},
     )
     assert one(come("zigbee2mqtt/bulb/set/brightness", "7")).fields == {"command.brightness": 7}
-    assert one(come("zigbee2mqtt/bulb/set", "TOGGLE")).texts == {"state": "TOGGLE"}
-    assert one(come("zigbee2mqtt/bulb/get", {"state": "", "color": ""})).texts == {"get": "state,color"}
+    assert one(come("zigbee2mqtt/bulb/set", "TOGGLE")).texts == {"command.state": "TOGGLE"}
+    assert one(come("zigbee2mqtt/bulb/get", {"state": "", "color": ""})).texts == {"command.get": "state,color"}
     assert one(come("zigbee2mqtt/bridge/request/permit_join", {"time": 254})).kind == "command"
 
 
