@@ -19,7 +19,7 @@ def instant(value: Any) -> int | None:
     A clock that was never set (1970, 0, "") is no time.
     """
     if isinstance(value, str):
-        found = numeric(value) if len(value.strip()) != 14 else None
+        found = numeric(value) if value[4:5] != "-" and len(value.strip()) != 14 else None
         if found is None:
             return _written(value.strip())
         value = found
