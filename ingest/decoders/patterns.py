@@ -2,7 +2,7 @@
 
 In: a pattern. Out: a regular expression. `+` is one level, `#` any number of them (also none, also in the middle),
 `{device}` the level, `{device:shelly*}` one like that, and `{device#}` the levels, one or more, that name the device.
-`*` is any part of a level.
+`*` is any part of a level, `a|b` the one or the other.
 """
 
 import re
@@ -31,7 +31,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _partly(level: str) -> str:
-    """`switch:*`, `{device:shelly*}` or a level as it is."""
+    """`switch:*`, `{device:shelly*}`, `tele|stat` or a level as it is."""
     named = level.startswith("{device:") and level.endswith("}")
-    body = re.escape(level[8:-1] if named else level).replace(r"\*", "[^/]*")
-    return f"(?P<device>{body})" if named else body
+    body = re.escape(level[8:-1] if named else level).replace(r"\*", "[^/]*").replace(r"\|", "|")
+    return f"(?P<device>{body})" if named else f"(?:{body})" if "|" in body else body

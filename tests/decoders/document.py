@@ -25,7 +25,7 @@ This page is written by `python -m tests.decoders.document > docs/devices.md` fr
 - **Guides** with the exact settings to type in: [docs/guides](guides/README.md).
 - **Try it**: `headwater decoders try sample.json --topic tele/plug-1/SENSOR` shows the messages that a payload becomes; nothing is sent.
 - **Other topics than the usual ones**: `decoders: {topics: {zigbee2mqtt: ["z2m/{device#}"]}}` in `config.yaml`. `{device}` is one level,
-  `{device#}` several, `+` any level, `#` any levels.
+  `{device#}` several, `+` any level, `#` any levels, `*` any part of a level, `a|b` the one or the other.
 - **By HTTP**: `POST /ingest/DEVICE?decoder=NAME`, or `POST /ingest?topic=TOPIC` as if it had come by MQTT. A GET's query is the payload.
 - **Names** of fields are the maker's own, levels joined by dots (`ENERGY.Total`, `switch:0.apower`). Units are the usual ones: °C, %, hPa, V, A, W,
   kWh, m/s. A value that means "none" (−127 °C, 0xFFFF, `"null"`, latitude and longitude 0) is left out, and `note.FIELD` says so.

@@ -30,7 +30,8 @@ COMPONENTS = (
 )
 TOPICS = (
     "esphome/discover/{device}",
-    *(f"{{device#}}/{one}/+/{end}" for one in COMPONENTS for end in ("state", "command", "+/state", "+/command")),
+    f"{{device#}}/{'|'.join(COMPONENTS)}/+/state|command",
+    f"{{device#}}/{'|'.join(COMPONENTS)}/+/+/state|command",
     "{device#}/debug",
     "{device#}/status",
 )

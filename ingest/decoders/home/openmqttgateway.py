@@ -30,8 +30,7 @@ TOPICS = (
     "#/{device}/commands/MQTTto*/#",
     "#/home_presence/{device}",
     "#/{device}/*toMQTT/#",
-    "home/{device}/LWT",
-    "home/{device}/version",
+    "home/{device}/LWT|version",
 )
 _EVENTS = frozenset({"433", "IR", "SRFB", "RF2", "Pilight", "RF", "RFM69", "2G", "SMS", "LORA", "WEATHER"})
 _CODES = frozenset({"raw", "bits", "protocol", "hex", "switchType"})

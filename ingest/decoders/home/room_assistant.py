@@ -26,10 +26,7 @@ TOPICS = (
     "#/room-assistant/status/{device}",
     "#/room-assistant/mqtt-room/+",
     "#/room-assistant/entity/+/+/{device}",
-    "#/room-assistant/+/{device}/state",
-    "#/room-assistant/+/{device}/attributes",
-    "#/room-assistant/+/{device}/status",
-    "#/room-assistant/+/{device}/command",
+    "#/room-assistant/+/{device}/state|attributes|status|command",
     "#/room_presence/+",
 )
 

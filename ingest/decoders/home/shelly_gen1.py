@@ -24,17 +24,18 @@ from ingest.decoders.home.values import bare, fill, pairs, read, text_of
 from ingest.decoders.naming import device_name, mac_name
 from ingest.decoders.parts import short
 
-_PARTS = ("relay", "roller", "emeter", "emeter_n", "sensor", "light", "color", "white", "input", "longpush")
-_MORE = ("input_event", "ext_temperature", "ext_humidity", "ext_switch", "adc", "valve", "thermostat", "thermostats")
+_PARTS = (
+    "relay|roller|emeter|emeter_n|sensor|light|color|white|input|longpush|input_event|"
+    "ext_temperature|ext_humidity|ext_switch|adc|valve|thermostat|thermostats"
+)
 _SINGLE = (
-    *("online", "info", "announce", "status", "settings", "command", "temperature", "temperature_f", "voltage"),
-    *("temperature_status", "overtemperature", "overload", "ext_temperatures", "ext_humidities", "loaderror"),
+    "online|info|announce|status|settings|command|temperature|temperature_f|voltage|temperature_status|"
+    "overtemperature|overload|ext_temperatures|ext_humidities|loaderror"
 )
 TOPICS = (
-    "#/shellies/announce",
-    "#/shellies/command",
-    *(f"#/shellies/{{device}}/{part}/#" for part in (*_PARTS, *_MORE)),
-    *(f"#/shellies/{{device}}/{name}" for name in _SINGLE),
+    "#/shellies/announce|command",
+    f"#/shellies/{{device}}/{_PARTS}/#",
+    f"#/shellies/{{device}}/{_SINGLE}",
 )
 _SWITCHES = frozenset({"relay", "light", "color", "white"})
 _FLAGS = frozenset({"input", "longpush", "overtemperature", "overload", "ext_switch"})

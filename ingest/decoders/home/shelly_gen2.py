@@ -26,11 +26,11 @@ from ingest.decoders.home.values import fill, pairs, read, text_of
 from ingest.decoders.naming import device_name, mac_name
 from ingest.decoders.parts import short
 
-_SINGLE = ("sys", "wifi", "ble", "mqtt", "cloud", "ws", "eth", "modbus", "bthome", "knx", "matter", "ui", "plugs_ui")
-_PARTS = ("events/rpc", "status/*:*", *(f"status/{name}" for name in _SINGLE), "command/*:*", "debug/log", "online")
+_SINGLE = "*:*|sys|wifi|ble|mqtt|cloud|ws|eth|modbus|bthome|knx|matter|ui|plugs_ui"
+_PARTS = ("events/rpc", f"status/{_SINGLE}", "command/*:*", "debug/log", "online")
 TOPICS = (
     *(f"#/shellies/{{device}}/{part}" for part in (*_PARTS, "rpc")),
-    *(f"{{device:shelly*}}/{part}" for part in (*_PARTS, "rpc", "status", "announce", "command")),
+    *(f"{{device:shelly*}}/{part}" for part in (*_PARTS, "rpc|status|announce|command")),
     *(f"{{device#}}/{part}" for part in _PARTS),
 )
 _COMPONENTS = (  # a field that only this component has, and the component

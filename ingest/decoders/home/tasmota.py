@@ -32,27 +32,11 @@ _PREFIXES = ("tele", "stat", "cmnd")
 _OBJECTS = frozenset({"SENSOR", "STATE", "RESULT", "INFO1", "INFO2", "INFO3"})
 _EVENTS = frozenset({"RfRaw", "Gesture", "IrHVAC", "RC522", "PN532", "RDM6300", "Wiegand", "Event", "EspNow"})
 
-_LAST = (
-    *(
-        "SENSOR",
-        "STATE",
-        "RESULT",
-        "LWT",
-        "INFO1",
-        "INFO2",
-        "INFO3",
-        "UPTIME",
-        "HASS_STATE",
-        "MARGINS",
-        "ENERGY",
-        "BLE",
-    ),
-    *("STATUS", *(f"STATUS{n}" for n in range(16)), "POWER", *(f"POWER{n}" for n in range(1, 33))),
-)
+_LAST = "SENSOR|STATE|RESULT|LWT|INFO*|STATUS*|POWER*|UPTIME|HASS_STATE|MARGINS|ENERGY|BLE"
 TOPICS = (
-    *("tasmota/discovery/+/config", "tasmota/discovery/+/sensors"),
-    *(f"{{device#}}/{prefix}/{last}" for prefix in ("tele", "stat") for last in _LAST),
-    *(f"#/{prefix}/{{device#}}/+" for prefix in _PREFIXES),
+    "tasmota/discovery/+/config|sensors",
+    f"{{device#}}/tele|stat/{_LAST}",
+    "#/tele|stat|cmnd/{device#}/+",
     "{device#}/cmnd/+",
 )
 

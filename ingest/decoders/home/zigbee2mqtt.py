@@ -28,10 +28,8 @@ from ingest.decoders.parts import short
 TOPICS = (
     "#/zigbee2mqtt/bridge/#",
     "#/zigbee2mqtt/{device#}/availability",
-    "#/zigbee2mqtt/{device#}/set",
-    "#/zigbee2mqtt/{device#}/set/+",
-    "#/zigbee2mqtt/{device#}/get",
-    "#/zigbee2mqtt/{device#}/get/+",
+    "#/zigbee2mqtt/{device#}/set|get",
+    "#/zigbee2mqtt/{device#}/set|get/+",
     "#/zigbee2mqtt/{device#}",
 )
 _BASE = "zigbee2mqtt"
@@ -41,7 +39,7 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     """A payload of any of the topics, or the JSON of a device's state."""
     if not payload.data.strip():
         return ()
-    base, levels = _place(payload.source.topic)
+    base, levels = _place(payload.source.topic, payload.source.device)
     value = read(payload.data)
     if levels[:1] == ["bridge"]:
         return bridge.decode(payload, base, "/".join(levels[1:]), value)
@@ -57,10 +55,15 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     return [_attribute(payload, levels, value)]
 
 
-def _place(topic: str) -> tuple[str, list[str]]:
-    """The base topic, and the levels after it."""
+def _place(topic: str, device: str) -> tuple[str, list[str]]:
+    """The base topic, and the levels after it: where another base topic is configured, from the device's on."""
     levels = topic.split("/") if topic else []
-    at = levels.index(_BASE) if _BASE in levels else 0
+    at = 0
+    if _BASE in levels:
+        at = levels.index(_BASE)
+    elif device:
+        starts = (at for at in range(len(levels) - 1) if _named(levels[at + 1 :]) == device)
+        at = next(starts, 0)
     return "/".join(levels[: at + 1]) or _BASE, levels[at + 1 :]
 
 

@@ -45,6 +45,7 @@ def test_a_level_that_can_name_no_device_leaves_it_to_the_payload() -> None:
     [
         ("{device#}/status/switch:*", "a/b/status/switch:0", "a/b"),
         ("{device:shelly*}/rpc", "shellyplus1-4/rpc", "shellyplus1-4"),
+        ("{device#}/tele|stat/STATE|POWER*", "a/b/stat/POWER12", "a/b"),
         ("#/{device}/*toMQTT/#", "home/gw/BTtoMQTT/AA", "gw"),
     ],
 )
@@ -59,6 +60,8 @@ def test_a_pattern_may_give_a_part_of_a_level(pattern: str, topic: str, device: 
     [
         ("{device#}/status/switch:*", "a/status/sys"),
         ("{device:shelly*}/rpc", "porch/rpc"),
+        ("{device#}/tele|stat/STATE|POWER*", "a/cmnd/POWER"),
+        ("{device#}/tele|stat/STATE|POWER*", "a/tele/xSTATE"),
         ("{device:shelly*}/rpc", "shelly/x/rpc"),
         ("*-readings", "a/b-readings"),
     ],
