@@ -115,20 +115,23 @@ def _service_data(address: str, data: bytes, key: Key, uuid: str) -> Reading:
 
 def _by_form(address: str, data: bytes, key: Key) -> Reading:
     """Version 2 begins with 40 to 47; version 1 with the length of its first object, which may be the same."""
+    first: Rejected | None = None
     if data and data[0] >> 5 == 2:
         try:
             return version_2(address, data, key)
         except Rejected as refusal:
-            try:
-                return version_1(data)
-            except Rejected:
-                raise refusal from None
+            first = refusal
     try:
         return version_1(data)
-    except Rejected:
-        if not key(address) or not address:
-            raise
-        return version_1_encrypted(address, data, key)
+    except Rejected as refusal:
+        first = first or refusal
+    if address and key(address):
+        try:
+            return version_1_encrypted(address, data, key)
+        except Rejected as refusal:
+            if first.reason != "encrypted":
+                first = refusal
+    raise first
 
 
 def _message(
@@ -137,7 +140,7 @@ def _message(
     draft = Draft(payload, device)
     for name, value in reading.values.items():
         if value is None:
-            draft.note(name, "not a finite number")
+            draft.note(name, "neither a finite number nor UTF-8")
         else:
             draft.put(name, value)
     if any(name.startswith(_HAPPENS) for name in reading.values):

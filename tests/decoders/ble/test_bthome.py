@@ -34,6 +34,7 @@ def said(text: str, device: str = MAC, query: str = "") -> tuple[dict[str, objec
         ("23 02 5d09 03 03 b718", {"temperature": 23.97, "humidity": 63.27}),
         ("43 06 fe70", {"mass": 102.24}),
         ("02 11 01", {"opening": True}),
+        ("a5 50 5d396164", {"timestamp": 1684093277}),
     ],
 )
 def test_objects_of_both_versions(text: str, values: dict[str, object]) -> None:
@@ -100,6 +101,11 @@ def test_version_1_is_opened_too() -> None:
     data = sealed[:-4] + count + sealed[-4:]
     assert said(data.hex(), "5448E68F80A5", f"bindkey={KEY}&uuid=181e")[0] == {"temperature": 25.06}
     assert said(data.hex(), "5448E68F80A5", f"bindkey={KEY}")[0] == {"temperature": 25.06}
+
+
+def test_a_text_that_is_none_is_a_note() -> None:
+    values, _ = said("40 015d 53 01 ff")
+    assert values == {"battery": 93, "note.text": "neither a finite number nor UTF-8"}
 
 
 @pytest.mark.parametrize(

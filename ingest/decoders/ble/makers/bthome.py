@@ -13,6 +13,8 @@ from ingest.decoders.ble.makers.bthome_objects import BUTTONS, DIMMERS, OBJECTS,
 from ingest.decoders.ble.reading import Key, Reading, Value, Values, backwards
 
 _ENCRYPTED, _HAS_ADDRESS = 1, 2
+_TIMESTAMP = 5
+"""Version 1's form of it: seconds, unsigned."""
 _OTHERS = {
     "mass": "weight",
     "dew_point": "dewpoint",
@@ -140,12 +142,11 @@ def objects_1(data: bytes) -> list[tuple[str, Value]]:
     while at < len(data):
         form, length = data[at] >> 5, data[at] & 31
         kind = OBJECTS.get(data[at + 1]) if at + 1 < len(data) else None
-        if kind is None or length < 2 or at + 1 + length > len(data) or form > Form.RAW:
-            raise Rejected(
-                "bad_shape", "this is no BTHome: neither version 2 (40 …, 44 …) nor the objects of version 1"
-            )
+        if kind is None or length < 2 or at + 1 + length > len(data) or form > _TIMESTAMP:
+            detail = "this is neither BTHome 2 (40 …, 44 …) nor plain BTHome 1; encrypted BTHome 1 needs ?bindkey="
+            raise Rejected("bad_shape", detail)
         body = data[at + 2 : at + 1 + length]
-        own = kind.form if kind.form in SPECIAL else Form(form)
+        own = kind.form if kind.form in SPECIAL else Form(form) if form < _TIMESTAMP else Form.UNSIGNED
         found += _read(kind, body, own)
         at += 1 + length
     return found
@@ -162,7 +163,7 @@ def _read(kind: Object, body: bytes, form: Form) -> list[tuple[str, Value]]:
         case Form.TRUTH:
             found = bool(int.from_bytes(body, "little"))
         case Form.TEXT:
-            found = body.decode("utf-8", "replace").rstrip("\0")
+            found = _text(body)
         case Form.RAW:
             found = body.hex()
         case Form.BUTTON:
@@ -172,6 +173,13 @@ def _read(kind: Object, body: bytes, form: Form) -> list[tuple[str, Value]]:
         case Form.VERSION:
             found = ".".join(str(part) for part in reversed(body))
     return [(kind.name, found), (f"unit.{kind.name}", kind.unit)] if kind.unit else [(kind.name, found)]
+
+
+def _text(body: bytes) -> str | None:
+    try:
+        return body.decode().rstrip("\0")
+    except UnicodeDecodeError:
+        return None
 
 
 def _float(kind: Object, body: bytes) -> Value:
