@@ -10,7 +10,7 @@ from functools import partial
 
 from headwater.errors import Rejected
 from ingest.decoders.ble.advert import Advert
-from ingest.decoders.ble.makers import air, beacons, bodies, hygrometers, industry, scales, tanks, teltonika
+from ingest.decoders.ble.makers import air, beacons, bodies, hygrometers, industry, scales, tanks, teltonika, vehicles
 from ingest.decoders.ble.makers.aranet import aranet
 from ingest.decoders.ble.makers.atc import environmental
 from ingest.decoders.ble.makers.beckett import beckett
@@ -59,9 +59,11 @@ SERVICES: dict[str, Maker] = {
     **INDUSTRY_SERVICES,
     "0d00": switchbot,
     "1809": industry.relsib_probe,
+    "180f": bodies.battery_service,
     "181b": scales.mi_scale_2,
     "181c": maker_1,
     "181d": scales.mi_scale_1,
+    "2a06": teltonika.puck,
     "2a6e": teltonika.puck,
     "2a6f": teltonika.puck,
     "5242": industry.holyiot,
@@ -88,7 +90,7 @@ COMPANIES: dict[int, Maker] = {
     0x006B: bodies.polar,
     0x00C5: tanks.hobo,
     0x00DC: oral_b,
-    0x0100: scales.senssun,
+    0x0100: lambda advert, data: vehicles.tpms(advert, data) or scales.senssun(advert, data),
     0x0131: oras,
     0x0133: hygrometers.bluemaestro,
     0x0157: scales.mi_band,
@@ -102,7 +104,7 @@ COMPANIES: dict[int, Maker] = {
     0x0702: aranet,
     0x0757: teltonika.ela,
     0x07B4: hormann,
-    0x0828: industry.michelin,
+    0x0828: vehicles.michelin,
     0x089A: teltonika.eye,
     0x094F: industry.mikrotik,
     0x0969: switchbot_meter,

@@ -32,6 +32,7 @@ from ingest.decoders.naming import device_name, mac_name
 TOPICS = ("#/BTtoMQTT/undecoded",)
 _RAW = frozenset({"manufacturerdata", "servicedata", "servicedatauuid"})
 _APRIL = b"\xab\x03"
+_HUAMI = "fee0"
 _MOST = 4096
 _ENVIRONMENTAL = {13, 15, 16, 18}
 _QINGPING = {0x08, 0x48, 0x88, 0xC8}
@@ -73,8 +74,9 @@ def properties(value: Mapping[str, Any], key: Key) -> Values:
     else:
         values |= {"brand": model.brand, "model": model.model, "model_id": model.model_id, "type": model.type}
         values |= model.always
-    if reading.address and reading.address != advert.address:
-        values["mac"] = ":".join(reading.address[at : at + 2] for at in range(0, 12, 2))
+    address = reading.address or advert.address
+    if address:
+        values["mac"] = ":".join(address[at : at + 2] for at in range(0, 12, 2))
     return values
 
 
@@ -93,7 +95,7 @@ def _advert(value: Mapping[str, Any]) -> Advert:
     own, service = _bytes(value.get("manufacturerdata")), _bytes(value.get("servicedata"))
     uuid = str(value.get("servicedatauuid") or "").removeprefix("0x").replace("-", "").lower()
     if service and not uuid:
-        uuid = _likely(service)
+        uuid = _HUAMI if own[:2] == b"\x57\x01" else _likely(service)
     named, rssi = value.get("name"), as_float(value.get("rssi"))
     return Advert(
         plain_address(str(value.get("id") or value.get("mac") or "")),

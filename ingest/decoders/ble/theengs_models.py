@@ -21,6 +21,7 @@ class Model(NamedTuple):
 _NO_ID: Mapping[str, bool | str] = {"cidc": False}
 _SCAN = {"acts": True}
 _TRACK = {"track": True}
+_CONTROL = _SCAN | {"ctrl": True}
 _NO_ID_SCAN = _NO_ID | _SCAN
 _PRIVATE = _TRACK | {"prmac": True}
 
@@ -41,23 +42,31 @@ MODELS: dict[str, Model] = {
     "Apple device": Model("Apple", "Apple iPhone/iPad", "APPLEDEVICE", "TRACK", _PRIVATE),
     "Aranet4": Model("Aranet", "Aranet4 CO₂ Monitor", "ARANET4", "AIR"),
     "ATC": Model("Xiaomi", "TH Sensor", "LYWSD03MMC/MJWSD05MMC_ATC", "THB"),
+    "Battery Service": Model("GENERIC", "Service data", "ServiceData", "BATT"),
+    "Blind Tilt": Model("SwitchBot", "Blind Tilt", "W270160X", "WCVR", _CONTROL),
+    "Blue Puck MAG": Model("Sensor Easy", "SE MAG", "SE_MAG", "CTMO", {"cont": True}),
+    "Blue Puck RHT": Model("Sensor Easy", "SE RHT", "SE_RHT", "THB"),
+    "Blue Puck T": Model("Sensor Easy", "SE TEMP", "SE_TEMP", "THB"),
+    "Blue Coin T": Model("Sensor Easy", "SE TEMP", "SE_TEMP", "THB"),
     "BM2": Model("GENERIC", "BM2 Battery Monitor", "BM2", "BATT", _TRACK | {"device": "BM2 Tracker"}),
     "BM6": Model("GENERIC", "BM6 Battery Monitor", "BM6", "BATT", _TRACK | {"device": "BM6 Tracker"}),
     "BSDOO": Model("Otio/BeeWi", "Door & Window Sensor", "BSDOO", "CTMO", _NO_ID | {"cont": True}),
-    "Bot": Model("SwitchBot", "Bot", "X1", "ACTR", _SCAN),
+    "Bot": Model("SwitchBot", "Bot", "X1", "ACTR", _CONTROL),
     "CGC1": Model("ClearGrass/Qingping", "Alarm Clock", "CGC1/CGD1", "THB"),
     "CGD1": Model("ClearGrass/Qingping", "Alarm Clock", "CGC1/CGD1", "THB"),
     "CGDK2": Model("Qingping", "TH Lite", "CGDK2", "THB"),
     "CGDN1": Model("Qingping", "Air Monitor Lite", "CGDN1", "AIR"),
     "CGG1": Model(*_ROUND, _SCAN),
+    "CGG1-ENCRYPTED": Model(*_ROUND, _SCAN),
     "CGH1": Model("Qingping", "Contact Sensor", "CGH1", "CTMO", {"cont": True}),
     "CGP1W": Model("ClearGrass/Qingping", "Weather Station", "CGP1W", "THBX"),
     "CGP23W": Model("ClearGrass/Qingping", "Barometer Pro", "CGP23W", "THBX"),
     "CGPR1": Model("Qingping", "Motion & Light", "CGPR1", "CTMO", {"cont": True}),
     "Contact Sensor": Model("SwitchBot", "Contact Sensor", "W120150X", "CTMO", _SCAN | {"cont": True}),
-    "Curtain": Model("SwitchBot", "Curtain (2/3)", "W070160X", "WCVR", _SCAN),
+    "Curtain": Model("SwitchBot", "Curtain (2/3)", "W070160X", "WCVR", _CONTROL),
     "Electra Washbasin Faucet": Model("Oras", "Smart faucet", "ORAS", "BATT", _NO_ID),
     "G-Tag": _tracker("Gigaset", "G-Tag", "GTAG", "Gigaset G-Tag", _TRACK),
+    "GCLS002": Model("Xiaomi/VegTrug", "MiFlora", "HHCCJCY01HHCC", "PLANT"),
     "H10": Model("Polar", "Heart Rate Sensor", "H10", "BODY"),
     "H5055": _GOVEE_BBQ,
     "H5072/H5075": Model("Govee", "Thermo-Hygrometer", "H5072/75", "THB", _NO_ID_SCAN),
@@ -80,11 +89,16 @@ MODELS: dict[str, Model] = {
     "iTAG": _tracker("iTAG", "Smart Tracker", "ITAG", "iTAG", _NO_ID_SCAN | _TRACK),
     "JHT": Model("Jaalee", "TH sensor", "F525/F51C", "THB", _SCAN),
     "JQJCY01YM": Model("Xiaomi", "Formaldehyde detector", "JQJCY01YM", "AIR"),
+    "K6P": Model("KKM", "Long Range K6P", "K6P", "THB"),
+    "KSensor": Model("BlueCharm", "Beacon 08/04P/021", "KSensor", "ACEL", _TRACK),
     "K6 Sensor Beacon": Model("KKM", "Tracking K9", "K9", "ACEL", _TRACK),
     "LYWSD02": Model("Xiaomi/Mijia", "e-ink Clock", "LYWSD02", "THB"),
     "LYWSDCGQ": Model("Xiaomi", "Mi Jia round", "LYWSDCGQ", "THB"),
     "Meter TH S1": Model("SwitchBot", "Meter (Plus)", "THX1/W230150X", "THB", _SCAN),
     "Meter TH plus": Model("SwitchBot", "Meter (Plus)", "THX1/W230150X", "THB", _SCAN),
+    "Mi Band": Model(
+        "Xiaomi/Amazfit", "Mi Band/Smart Watch", "MB/SW", "BODY", _SCAN | _TRACK | {"device": "Xiaomi/Amazfit Tracker"}
+    ),
     "Mi Scale V1": Model("Xiaomi", "Mi Smart Scale", "XMTZC01HM/XMTZC04HM", "SCALE"),
     "Mi Scale V2": Model("Xiaomi", "Mi Body Composition Scale", "XMTZC02HM/XMTZC05HM", "SCALE"),
     "Microsoft CDP": Model("GENERIC", "MS-CDP", "MS-CDP", "RMAC", {"device": "Microsoft advertising beacon"}),
@@ -111,6 +125,7 @@ MODELS: dict[str, Model] = {
     "Theengs 2": _tracker("Theengs", "iBeacon Tracker", "TheengsIB02", "Theengs iBeacon", _NO_ID | _PRIVATE),
     "TicWatch GTH": _tracker("Mobvoi", "TicWatch GTH (Pro)", "TICWATCHGTH", "TicWatch GTH (Pro)", _NO_ID_SCAN | _TRACK),
     "Tile": _tracker("Tile", "Smart Tracker", "TILE", "Tile", _NO_ID_SCAN | _TRACK),
+    "TPMS": Model("GENERIC", "TPMS", "TPMS", "TIRE", _NO_ID),
     "TM6030": Model("Otodata", "Rotarex-compatible Monitor", "RC1010", "UNIQ"),
     "X2": Model("XOSS", "X2 Heart Rate Sensor", "XOSSX2", "BODY", _NO_ID),
     **dict.fromkeys(
@@ -130,3 +145,20 @@ MODELS: dict[str, Model] = {
     ),
 }
 """By our model; devices that are not here keep our own words."""
+
+_BLU = _SCAN | {"cont": True}
+BY_NAME: tuple[tuple[str, tuple[str, ...], Model], ...] = (
+    ("CGG", ("ATC (Atc1441)",), Model("ClearGrass/Qingping", "Round TH", "CGG1_ATC1441", "THB", _SCAN)),
+    ("CGG", ("ATC (Custom)",), Model("ClearGrass/Qingping", "Round TH", "CGG1_PVVX", "THB", _SCAN)),
+    ("CGDK2", ("ATC (Atc1441)",), Model("ClearGrass/Qingping", "TH Lite", "CGDK2_ATC1441", "THB", _SCAN)),
+    ("CGDK2", ("ATC (Custom)",), Model("ClearGrass/Qingping", "TH Lite", "CGDK2_PVVX", "THB", _SCAN)),
+    ("", ("ATC (Custom)",), Model("Xiaomi", "TH Sensor", "LYWSD03MMC/MJWSD05MMC_PVVX", "THB")),
+    ("P TPROBE", ("Teltonika",), Model("Sensor Easy", "SE TEMP PROBE", "SE_TPROBE", "THB")),
+    ("SBBT-002C", ("BTHome V2",), Model("Shelly", "ShellyBLU Button1", "SBBT-002C", "BTN", _BLU)),
+    ("SBBT-", ("BTHome V2",), Model("Shelly", "ShellyBLU Switch4", "SBBT-004CEU/US", "BTN", _BLU)),
+    ("SBDW-002C", ("BTHome V2",), Model("Shelly", "ShellyBLU Door/Window", "SBDW-002C", "CTMO", _BLU)),
+    ("SBMO-003Z", ("BTHome V2",), Model("Shelly", "ShellyBLU Motion", "SBMO-003Z", "CTMO", _BLU)),
+    ("SBHT-003C", ("BTHome V2",), Model("Shelly", "ShellyBLU H&T", "SBHT-003C", "THB", _BLU)),
+    ("asensor", ("BTHome V2",), Model("April Brother", "N07", "ABN07", "THB", _SCAN | _TRACK)),
+)
+"""By the beginning of the local name, and the firmware: models that share a format with others."""

@@ -4,13 +4,17 @@ In: an advert and its reading. Out: properties by name. Temperatures come in °C
 """
 
 from collections.abc import Callable
+from math import floor
 from struct import unpack
 
 from ingest.decoders.ble.advert import Advert
+from ingest.decoders.ble.makers.hygrometers import jaalee_beacon
+from ingest.decoders.ble.makers.ruuvi import COMPANY as RUUVI
+from ingest.decoders.ble.makers.ruuvi import ruuvi
 from ingest.decoders.ble.makers.sensirion import sensirion
 from ingest.decoders.ble.makers.toothbrush import MODES, STATES
 from ingest.decoders.ble.reading import Reading, Value, Values
-from ingest.decoders.ble.theengs_models import MODELS, Model
+from ingest.decoders.ble.theengs_models import BY_NAME, MODELS, Model
 
 _NAMES = {
     "acceleration_x": "accx",
@@ -18,6 +22,9 @@ _NAMES = {
     "acceleration_z": "accz",
     "battery": "batt",
     "battery_low": "lowbatt",
+    "button_count": "push_ct",
+    "entrance_count": "in_ct",
+    "exit_count": "out_ct",
     "conductivity": "fer",
     "formaldehyde": "for",
     "heart_rate": "bpm",
@@ -31,12 +38,26 @@ _NAMES = {
     "moisture": "moi",
     "movement_counter": "mov",
     "opening": "open",
+    "opening_percentage": "open",
+    "packet_id": "packet",
     "pressure": "pres",
+    "rotation": "rot",
+    "scope_tested": "scopetested",
+    "sensing_distance": "sensingdistance",
     "tx_power": "tx",
+    "uptime": "time",
     "voltage": "volt",
     "weight_unit": "unit",
+    "window": "open",
 }
-_TEMPERATURES = {"temperature": ("tempc", "tempf"), "dewpoint": ("tempc2_dp", "tempf2_dp")}
+_TEMPERATURES = {
+    "temperature": ("tempc", "tempf"),
+    "temperature_max": ("tempc_max", "tempf_max"),
+    "temperature_min": ("tempc_min", "tempf_min"),
+    "dewpoint": ("tempc2_dp", "tempf2_dp"),
+}
+_PRESSED = {"press": 1, "double press": 2, "triple press": 3, "long press": 9, "hold press": 11, "event 254": 11}
+_KEYS = 4
 _ACCELERATION = 0.000980665
 """Of a thousandth of g: the unit that Theengs gateways send is 10 m/s²."""
 _STATES = STATES | {1: "initialising"}
@@ -51,10 +72,13 @@ def told_by_theengs(advert: Advert, reading: Reading) -> tuple[Model | None, Val
     special = _SPECIAL.get(reading.firmware)
     if special is not None:
         return model, special(advert, values)
-    return model, _renamed(values, first="tempc" if reading.firmware == "Inkbird" else "tempc1")
+    return model, _renamed(values)
 
 
 def _model_of(advert: Advert, reading: Reading) -> Model | None:
+    for start, firmwares, model in BY_NAME:
+        if reading.firmware in firmwares and advert.local_name.startswith(start):
+            return model
     name = reading.model
     if reading.firmware == "Sensirion":
         name = "Sensirion CO2" if "co2" in reading.values else "Sensirion"
@@ -62,10 +86,6 @@ def _model_of(advert: Advert, reading: Reading) -> Model | None:
         name = reading.firmware
     elif name == "iBeacon":
         name = _THEENGS.get(advert.manufacturer[0x004C][2:18], name)
-    elif reading.firmware == "ATC (Custom)":
-        return MODELS["ATC"]._replace(model_id="LYWSD03MMC/MJWSD05MMC_PVVX")
-    elif reading.model.startswith("TP"):
-        name = reading.model[:5]
     return MODELS.get(name)
 
 
@@ -131,11 +151,13 @@ def _oral_b(advert: Advert, _: Values) -> Values:
     return found | ({"sector": sector, "duration": passed} if sector <= 8 else {"time": passed})
 
 
-def _ruuvi(_: Advert, values: Values) -> Values:
+def _ruuvi(advert: Advert, values: Values) -> Values:
     for axis in ("acceleration_x", "acceleration_y", "acceleration_z"):
         value = values.get(axis)
         if isinstance(value, int | float):
             values[axis] = value * _ACCELERATION
+    exact = ruuvi(advert.manufacturer[RUUVI], advert.address)
+    values |= {name: exact.get(name) for name in ("temperature", "humidity") if name in exact}
     return _renamed(values)
 
 
@@ -154,8 +176,85 @@ def _tilt(advert: Advert, values: Values) -> Values:
     return found | _renamed({name: values[name] for name in ("temperature", "gravity")})
 
 
+def _bthome(advert: Advert, values: Values) -> Values:
+    """Buttons by number: 1 to 3 presses, 9 long, 11 held; of a switch with four all are said."""
+    several = "button_1" in values or (advert.local_name.startswith("SBBT-") and "002C" not in advert.local_name)
+    names = [f"button_{number}" for number in range(1, _KEYS + 1)] if several else ["button"]
+    found = _renamed({name: value for name, value in values.items() if not name.startswith("button")})
+    for name in names:
+        press = str(values.get(name) or "").replace("_", " ")
+        if several or name in values:
+            found[name.replace("_", "")] = _PRESSED.get(press, 0)
+    return found
+
+
+def _parasite(_: Advert, values: Values) -> Values:
+    """Shares of 65535, where we take them of 65536."""
+    for name in ("humidity", "moisture"):
+        value = values[name]
+        if isinstance(value, int | float):
+            values[name] = value * 65536 / 65535
+    return _renamed(values)
+
+
+def _scale(advert: Advert, values: Values) -> Values:
+    """The weight as it stands, stable or not; what is on it, a person or an object."""
+    found: Values = {"weight": values["non_stabilized_weight"]}
+    unit = values.get("weight_unit")
+    first = advert.service_data.get("181d", b"")
+    second = advert.service_data.get("181b", b"")
+    if second and second[1] & 2:
+        found["impedance"] = int.from_bytes(second[9:11], "little")
+    thing = second[0] & 4 if second else first[0] & 0x40
+    return found | {"unit": "lb" if unit == "lbs" else unit, "weighing_mode": "object" if thing else "person"}
+
+
+def _kkm(_: Advert, values: Values) -> Values:
+    """Hundredths, the rest cut off."""
+    for name in ("temperature", "humidity"):
+        value = values.get(name)
+        if isinstance(value, int | float):
+            values[name] = floor(value * 100) / 100
+    return _renamed(values)
+
+
+def _jaalee(advert: Advert, values: Values) -> Values:
+    data = advert.manufacturer.get(0x004C, b"")
+    return _renamed(dict(jaalee_beacon(data, 8).values) if len(data) == 24 else values)
+
+
+def _band(_: Advert, values: Values) -> Values:
+    found: Values = {"act_bpm": values["heart_rate"]}
+    return found | ({"steps": values["steps"]} if "steps" in values else {})
+
+
+def _tyre(_: Advert, values: Values) -> Values:
+    """Pressure in bar."""
+    pressure = values["pressure"]
+    if isinstance(pressure, int | float):
+        values["pressure"] = pressure / 1000
+    return _renamed(values)
+
+
+def _qingping(_: Advert, values: Values) -> Values:
+    """The light that a motion sensor tells of is that of its motion."""
+    if "light" in values and "illuminance" not in values:
+        values["motion"] = values.pop("light")
+    return _renamed(values)
+
+
 _SPECIAL: dict[str, Callable[[Advert, Values], Values]] = {
     "April Brother": _beacon,
+    "BTHome V2": _bthome,
+    "b-parasite V1.0.0 (without illuminance)": _parasite,
+    "b-parasite V1.1.0 (with illuminance)": _parasite,
+    "Jaalee": _jaalee,
+    "KKM": _kkm,
+    "Mi Band": _band,
+    "Mi Scale V1": _scale,
+    "Mi Scale V2": _scale,
+    "Qingping": _qingping,
+    "TPMS": _tyre,
     "iBeacon": _beacon,
     "Inkbird": _inkbird,
     "iNode": _inode,

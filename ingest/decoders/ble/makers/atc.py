@@ -22,7 +22,7 @@ def environmental(advert: Advert, data: bytes, key: Key) -> Reading | None:
     if size in {8, 11}:
         return _sealed(advert, data, key)
     if size in {16, 18}:
-        return _parasite(data)
+        return _parasite(data)._replace(address="" if advert.address else data[10:16].hex().upper())
     return None
 
 

@@ -40,3 +40,12 @@ def beewi(_: Advert, data: bytes) -> Reading | None:
     if len(data) != 5 or data[:2] != b"\x08\x0c":
         return None
     return Reading("BeeWi", "BSDOO", {"opening": data[2] == 1, "battery": data[4]})
+
+
+def battery_service(_: Advert, data: bytes) -> Reading | None:
+    """Service 180f of the Bluetooth SIG: one byte."""
+    return (
+        Reading("Battery Service", "Battery Service", {"battery": data[0]})
+        if len(data) == 1 and data[0] <= 100
+        else None
+    )

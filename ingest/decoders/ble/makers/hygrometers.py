@@ -12,6 +12,7 @@ from ingest.decoders.ble.reading import Reading, Values, backwards, coin_cell
 
 THERMOBEACON = {0x10: "Lanyard/mini hygrometer"} | dict.fromkeys((0x11, 0x15, 0x18, 0x1B), "Smart hygrometer")
 SENSORPUSH_SERVICE = "ef090000-11d6-42ba-93b8-9dd7ec090ab0".replace("-", "")
+_KKM = {0x07: "K6P", 0x0B: "KSensor", 0x0F: "K6 Sensor Beacon"}
 _SENSORPUSH = {
     64: (
         "HTP.xw",
@@ -25,11 +26,25 @@ def thermobeacon(advert: Advert, data: bytes, company: int) -> Reading | None:
     """Its own address (6, backwards) after two bytes, millivolts, temperature and humidity in sixteenths."""
     if company == 0xAA55 and len(data) in {17, 18}:
         return _t201(advert, data)
-    if len(data) != 18 or (advert.address and advert.address != backwards(data[2:8])):
+    if len(data) not in {18, 20} or (advert.address and advert.address != backwards(data[2:8])):
         return None
+    if len(data) == 20:
+        return _extremes(company, data)
     millivolts, temperature, humidity = unpack("<HhH", data[8:14])
     values: Values = {"voltage": millivolts / 1000, "temperature": temperature / 16, "humidity": humidity / 16}
-    values["battery"] = coin_cell(millivolts / 1000)
+    values |= {"battery": coin_cell(millivolts / 1000), "uptime": int.from_bytes(data[14:18], "little")}
+    return Reading("Thermobeacon", THERMOBEACON[company], values, address=backwards(data[2:8]))
+
+
+def _extremes(company: int, data: bytes) -> Reading:
+    """Highest and lowest temperature, and how many seconds after its start."""
+    highest, then, lowest, when = unpack("<hIhI", data[8:20])
+    values: Values = {
+        "temperature_max": highest / 16,
+        "time_max": then,
+        "temperature_min": lowest / 16,
+        "time_min": when,
+    }
     return Reading("Thermobeacon", THERMOBEACON[company], values, address=backwards(data[2:8]))
 
 
@@ -69,16 +84,16 @@ def jaalee(advert: Advert, data: bytes) -> Reading | None:
     return _jaalee(data[-4:], data[0])._replace(address=backwards(data[1:7]))
 
 
-def jaalee_beacon(data: bytes) -> Reading:
+def jaalee_beacon(data: bytes, digits: int = 2) -> Reading:
     """The same in an iBeacon: temperature and humidity are its major and minor; its last byte is the battery."""
-    return _jaalee(data[18:22], data[23])
+    return _jaalee(data[18:22], data[23], digits)
 
 
-def _jaalee(data: bytes, battery: int) -> Reading:
+def _jaalee(data: bytes, battery: int, digits: int = 2) -> Reading:
     temperature, humidity = unpack(">HH", data)
     values: Values = {
-        "temperature": round(175 * temperature / 65535 - 45, 2),
-        "humidity": round(100 * humidity / 65535, 2),
+        "temperature": round(175 * temperature / 65535 - 45, digits),
+        "humidity": round(100 * humidity / 65535, digits),
     }
     return Reading("Jaalee", "JHT", values | {"battery": battery})
 
@@ -141,18 +156,19 @@ def bluemaestro(_: Advert, data: bytes) -> Reading | None:
 
 
 def kkm(_: Advert, data: bytes) -> Reading | None:
-    """K6 sensor beacon: service feaa, frame 21, version 1."""
-    if len(data) != 15 or data[:2] != b"\x21\x01":
+    """KKM, also as BlueCharm: service feaa, frame 21, version 1, a mask of what follows (15 bytes: all)."""
+    if len(data) < 5 or data[:2] != b"\x21\x01" or data[2] not in _KKM:
         return None
-    millivolts, degrees, part, percent, more, x, y, z = unpack(">HbBBBhhh", data[3:15])
-    values: Values = {
-        "temperature": degrees + part / 256,
-        "humidity": percent + more / 256,
-        "acceleration": round(sqrt(x**2 + y**2 + z**2), 1),
-        "acceleration_x": x,
-        "acceleration_y": y,
-        "acceleration_z": z,
-        "voltage": millivolts / 1000,
-        "battery": coin_cell(millivolts / 1000),
-    }
-    return Reading("KKM", "K6 Sensor Beacon", values)
+    mask, rest = data[2] if len(data) != 15 else 0x0F, data[3:]
+    (millivolts,) = unpack(">H", rest[:2])
+    values: Values = {"voltage": millivolts / 1000, "battery": coin_cell(millivolts / 1000)}
+    rest = rest[2:]
+    if mask & 2:
+        values["temperature"], rest = unpack(">h", rest[:2])[0] / 256, rest[2:]
+    if mask & 4:
+        values["humidity"], rest = unpack(">H", rest[:2])[0] / 256, rest[2:]
+    if mask & 8:
+        x, y, z = unpack(">hhh", rest[:6])
+        values |= {"acceleration": round(sqrt(x**2 + y**2 + z**2), 1)}
+        values |= {"acceleration_x": x, "acceleration_y": y, "acceleration_z": z}
+    return Reading("KKM", _KKM[mask], values)

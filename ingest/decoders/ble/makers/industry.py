@@ -1,4 +1,4 @@
-"""Machines, vehicles, plants and buildings: Acconeer, Blustream, Michelin, MikroTik, HolyIOT, HHCC, Relsib.
+"""Machines, plants and buildings: Acconeer, Blustream, MikroTik, HolyIOT, HHCC, Relsib.
 
 In: manufacturer or service data. Out: values by name. Source of the layouts: github.com/custom-components/ble_monitor,
 help.mikrotik.com "MikroTik tag advertisement formats".
@@ -31,22 +31,6 @@ def blustream(_: Advert, data: bytes) -> Reading | None:
     acceleration, humidity, temperature = unpack(">BHh", data[4:])
     values: Values = {"temperature": temperature / 100, "humidity": humidity / 100, "acceleration": acceleration}
     return Reading("Blustream", "Blustream", values)
-
-
-def michelin(_: Advert, data: bytes) -> Reading | None:
-    """Company 0828, frames 3 and 4: a tyre's temperature, voltage, absolute pressure (mbar), id, counter."""
-    if len(data) != 14 or data[1] not in {3, 4}:
-        return None
-    temperature, voltage, pressure, tyre, steps, count = unpack("<BBH3sBL", data[2:14])
-    values: Values = {
-        "temperature": temperature - 60,
-        "voltage": round(voltage / 100 + 1, 2),
-        "pressure": pressure,
-        "count": count,
-        "steps": steps,
-        "text": tyre.decode("utf-8", "replace"),
-    }
-    return Reading("TMS", "TMS", values, count)
 
 
 def mikrotik(_: Advert, data: bytes) -> Reading | None:

@@ -25,7 +25,7 @@ def inkbird(advert: Advert, data: bytes, company: int) -> Reading | None:
         return None
     raw = unpack(f"<{count}H", data[8:])
     values: Values = {f"temperature_probe_{number}": _degrees(value) for number, value in enumerate(raw, 1)}
-    return Reading("Inkbird", f"iBBQ-{count}", values)
+    return Reading("Inkbird", f"iBBQ-{count}", values, address=advert.address)
 
 
 def _room(name: str, company: int, data: bytes) -> Reading | None:

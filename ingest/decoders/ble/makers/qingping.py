@@ -11,12 +11,16 @@ from ingest.decoders.ble.reading import Reading, Values, backwards
 
 _MODELS = {
     0x01: "CGG1",
+    0x04: "CGH1",
     0x07: "CGG1",
     0x09: "CGP1W",
     0x0C: "CGD1",
     0x0E: "CGDN1",
+    0x10: "CGDK2",
     0x12: "CGPR1",
+    0x16: "CGG1",
     0x18: "CGP23W",
+    0x1E: "CGC1",
     0x24: "CGDN1",
     0x33: "CGP22C",
     0x5D: "CGP22C",
@@ -40,6 +44,7 @@ def qingping(advert: Advert, data: bytes) -> Reading | None:
         if len(body) < size:
             break
         if kind == _PACKET and size == 1:
+            values |= {"opening": body[0] == 0} if packet is not None and model == "CGH1" else {}
             packet = body[0]
         values |= _value(kind, body)
     return Reading("Qingping", model, values, packet, "" if model == "CGDN1" and advert.address else address)
@@ -51,7 +56,9 @@ def _value(kind: int, body: bytes) -> Values:  # noqa: PLR0911 - one line a type
             temperature, humidity = unpack("<hH", body)
             return {"temperature": temperature / 10, "humidity": humidity / 10}
         case 0x02, 1:
-            return {"battery": body[0]}
+            return {"battery": body[0] & 0x7F}
+        case 0x04, 1:
+            return {"opening": body[0] == 0}
         case 0x07, 2:
             return {"pressure": int.from_bytes(body, "little") / 10}
         case 0x08, 4:

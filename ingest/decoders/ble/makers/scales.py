@@ -32,9 +32,9 @@ def mi_scale_2(_: Advert, data: bytes) -> Reading | None:
     impedance, weight = unpack("<HH", data[9:13])
     if control & 0x40:
         value, unit = weight / 100, "jin"
-    elif kind == 3:
+    elif kind & 3 == 3:
         value, unit = weight / 100, "lbs"
-    elif kind == 2:
+    elif kind & 3 == 2:
         value, unit = weight / 200, "kg"
     else:
         value, unit = weight / 100, None

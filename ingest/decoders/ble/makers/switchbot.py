@@ -1,4 +1,4 @@
-"""SwitchBot: meters, bot, curtain, contact and motion sensors.
+"""SwitchBot: meters, bot, curtain, blinds, contact and motion sensors.
 
 In: service data fd3d (formerly 0d00), or a meter's manufacturer data 0969. Out: values by name. Format:
 github.com/OpenWonderLabs/SwitchBotAPI-BLE; meters' names as in github.com/custom-components/ble_monitor.
@@ -11,8 +11,11 @@ from ingest.decoders.ble.reading import Reading, Values
 
 _METERS = {0x54: "Meter TH S1", 0x69: "Meter TH plus", 0x77: "Outdoor Meter"}
 _OUTDOOR = 0x77
+_BLIND = 0x78
 _LIGHT = {0: "dark", 1: "dark", 2: "bright", 3: "bright"}
-_CONTACT = ("close", "open", "open, timeout", "open")
+_CONTACT = ("closed", "open", "timeout not closed", "open")
+_DISTANCE = ("long", "middle", "short", "unknown")
+_BLIND_MIDDLE = 50
 
 
 def switchbot(advert: Advert, data: bytes) -> Reading | None:
@@ -22,6 +25,9 @@ def switchbot(advert: Advert, data: bytes) -> Reading | None:
     kind = data[0] & 0x7F
     if kind in _METERS:
         return _meter(_METERS[kind], data[2] & 0x7F, data[3:6]) if len(data) == 6 else _outdoor(advert, data)
+    own = advert.manufacturer.get(0x0969)
+    if kind == _BLIND and own is not None:
+        return _blind(data, own)
     read = _OTHERS.get(kind)
     found = None if read is None else read(data)
     return None if found is None else Reading("Switchbot", found[0], found[1])
@@ -30,12 +36,31 @@ def switchbot(advert: Advert, data: bytes) -> Reading | None:
 def switchbot_meter(advert: Advert, data: bytes) -> Reading | None:
     """Own address (6), two more, temperature and humidity; the battery is in the service data, if that was heard."""
     service = advert.service_data.get("fd3d", b"")
+    if service[:1] == b"x" or advert.local_name == "WoBlindTilt":
+        return _blind(service, data)
     if len(data) not in {11, 12, 13} or not (advert.local_name.startswith("Wo") or service[:1] in {b"w", b"T", b"i"}):
         return None
     outdoor = advert.local_name == "WoIOSensorTH" or service[:1] == b"w"
     battery = service[2] & 0x7F if len(service) > 2 else None
     found = _meter(_METERS[_OUTDOOR] if outdoor else _METERS[0x54], battery, data[8:11])
     return found._replace(address=data[:6].hex().upper())
+
+
+def _blind(service: bytes, data: bytes) -> Reading | None:
+    """Blind Tilt: own address (6), counter, light and calibration, motion and tilt; closed at both ends."""
+    if len(data) < 9:
+        return None
+    tilt = min(data[8] & 0x7F, 100)
+    values: Values = {
+        "opening_percentage": 2 * (tilt if tilt <= _BLIND_MIDDLE else 100 - tilt),
+        "direction": "—" if tilt == _BLIND_MIDDLE else "up" if tilt > _BLIND_MIDDLE else "down",
+        "motion": bool(data[8] & 0x80),
+        "calibrated": bool(data[7] & 1),
+        "light_level": data[7] >> 4,
+    }
+    if len(service) > 2:
+        values["battery"] = service[2] & 0x7F
+    return Reading("Switchbot", "Blind Tilt", values, address=data[:6].hex().upper())
 
 
 def _outdoor(advert: Advert, data: bytes) -> Reading | None:
@@ -57,15 +82,15 @@ def _bot(data: bytes) -> tuple[str, Values] | None:
         return None
     switches = bool(data[1] & 0x80)
     values: Values = {"mode": "onestate" if not switches else "on/off", "battery": data[2] & 0x7F}
-    return "Bot", values | ({"state": "on" if not data[1] & 0x40 else "off"} if switches else {})
+    return "Bot", values | {"state": "off" if switches and data[1] & 0x40 else "on"}
 
 
 def _curtain(data: bytes) -> tuple[str, Values] | None:
-    if len(data) < 6:
+    if len(data) < 5:
         return None
     position = data[3] & 0x7F
     values: Values = {"calibrated": bool(data[1] & 0x40), "battery": data[2] & 0x7F, "moving": bool(data[3] & 0x80)}
-    return "Curtain", values | {"position": 100 - position, "light_level": data[4] >> 4}
+    return "Curtain", values | {"position": position, "light_level": data[4] >> 4}
 
 
 def _motion(data: bytes) -> tuple[str, Values] | None:
@@ -73,7 +98,8 @@ def _motion(data: bytes) -> tuple[str, Values] | None:
         return None
     still = (data[5] & 0x80) << 9 | data[3] << 8 | data[4]
     values: Values = {"motion": bool(data[1] & 0x40), "battery": data[2] & 0x7F, "no_motion_time": still}
-    return "Motion Sensor", values | {"light": _LIGHT[data[5] & 3] == "bright"}
+    values |= {"led": bool(data[5] & 0x20), "sensing_distance": _DISTANCE[data[5] >> 2 & 3]}
+    return "Motion Sensor", values | {"light_level": _LIGHT[data[5] & 3], "scope_tested": bool(data[1] & 0x80)}
 
 
 def _contact(data: bytes) -> tuple[str, Values] | None:
@@ -81,8 +107,9 @@ def _contact(data: bytes) -> tuple[str, Values] | None:
         return None
     state = data[3] >> 1 & 3
     values: Values = {"motion": bool(data[1] & 0x40), "battery": data[2] & 0x7F, "opening": state != 0}
-    values |= {"contact": _CONTACT[state], "light": bool(data[3] & 1)}
-    return "Contact Sensor", values | {"button_count": data[8] & 15, "entrance_count": data[8] >> 6}
+    values |= {"contact": _CONTACT[state], "light_level": _LIGHT[2 * (data[3] & 1)]}
+    values |= {"entrance_count": data[8] >> 6, "exit_count": data[8] >> 4 & 3, "button_count": data[8] & 15}
+    return "Contact Sensor", values | {"scope_tested": bool(data[1] & 0x80)}
 
 
 _OTHERS: dict[int, Callable[[bytes], tuple[str, Values] | None]] = {

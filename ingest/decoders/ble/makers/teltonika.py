@@ -10,6 +10,7 @@ from ingest.decoders.ble.advert import Advert
 from ingest.decoders.ble.reading import Reading, Values
 
 _NAMES = {
+    "P MAG": "Blue Puck MAG",
     "PUCK_T1": "Blue Puck T",
     "PUCK_TH": "Blue Puck RHT",
     "C T": "Blue Coin T",
@@ -17,6 +18,7 @@ _NAMES = {
     "P RHT": "Blue Puck RHT",
 }
 _ELA = 0x0757
+_NO_VALUE = 0x7FFF
 
 
 def _model(advert: Advert) -> str | None:
@@ -25,29 +27,35 @@ def _model(advert: Advert) -> str | None:
 
 
 def puck(advert: Advert, _: bytes) -> Reading | None:
-    """Services 2a6e (hundredths of °C) and 2a6f (percent)."""
+    """Services 2a6e (hundredths of °C), 2a6f (percent), 2a06 (a magnet's contact), and what its other frames say."""
     model = _model(advert)
     if model is None:
         return None
     temperature, humidity = advert.service_data.get("2a6e", b""), advert.service_data.get("2a6f", b"")
-    values: Values = {}
+    contact = advert.service_data.get("2a06", b"")
+    values = _frames(advert)
     if len(temperature) == 2:
-        values["temperature"] = int.from_bytes(temperature, "little", signed=True) / 100
+        raw = int.from_bytes(temperature, "little", signed=True)
+        values["temperature"] = raw / 100 if raw != _NO_VALUE else None
     if humidity:
         values["humidity"] = humidity[0] if len(humidity) == 1 else int.from_bytes(humidity[:2], "little") / 100
+    if contact:
+        values["opening"] = not contact[0] & 1
     return Reading("Teltonika", model, values) if values else None
 
 
 def ela(advert: Advert, _: bytes) -> Reading | None:
-    """Company 0757, one frame or two: temperature 12, humidity and temperature 21, battery f1."""
+    """Company 0757, one frame or two: temperature 12, humidity and temperature 21, battery f1 (%) and f2 (mV)."""
     model = _model(advert)
-    if model is None:
-        return None
+    return None if model is None else Reading("Teltonika", model, _frames(advert))
+
+
+def _frames(advert: Advert) -> Values:
     values: Values = {}
     for kind, whole in advert.structures:
         if kind == 0xFF and len(whole) >= 4 and whole[0] | whole[1] << 8 == _ELA:
             values |= _frame(whole[2], whole[3:])
-    return Reading("Teltonika", model, values)
+    return values
 
 
 def _frame(kind: int, body: bytes) -> Values:
@@ -55,6 +63,8 @@ def _frame(kind: int, body: bytes) -> Values:
         return {"temperature": int.from_bytes(body[:2], "little", signed=True) / 100}
     if kind == 0x21 and len(body) >= 4:
         return {"temperature": int.from_bytes(body[2:4], "little", signed=True) / 100, "humidity": body[0]}
+    if kind == 0xF2 and len(body) >= 2:
+        return {"voltage": int.from_bytes(body[:2], "little") / 1000}
     return {"battery": body[0]} if kind == 0xF1 else {}
 
 
