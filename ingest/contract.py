@@ -57,22 +57,19 @@ class Owner(Protocol):
         ...
 
 
-class Receipt:
+class Receipt(msgspec.Struct, eq=False):
     """One acknowledgement to come: for a PUBLISH, or for an HTTP request with many messages.
 
     Settled when `waiting` is 0; then `failed` says that the log did not take all of it (send nothing but "again").
     `tag` is the owner's: a packet id, for example.
     """
 
-    __slots__ = ("accepted", "failed", "owner", "rejections", "tag", "waiting")
-
-    def __init__(self, owner: Owner, tag: int = 0) -> None:
-        self.owner = owner
-        self.tag = tag
-        self.waiting = 0
-        self.accepted = 0
-        self.failed = False
-        self.rejections: list[Rejection] | None = None
+    owner: Owner
+    tag: int = 0
+    waiting: int = 0
+    accepted: int = 0
+    failed: bool = False
+    rejections: list[Rejection] | None = None
 
 
 class Door(Protocol):

@@ -21,10 +21,11 @@ from ingest.lanes import Waiting
 from ingest.moments import Moments
 from ingest.pressure import Pressure
 from ingest.recent import Recent
-from ingest.routes import ASK_AGAIN, Route, Routes
+from ingest.routes import ASK_AGAIN, NUMBERS, Route, Routes
 
 _hash = blake2b(digest_size=DIGEST_SIZE).copy  # copying one costs less than making one
-_NO_TEXTS: dict[str, str] = {}
+_no_texts: dict[str, str] = {}
+_are_numbers = NUMBERS.issuperset
 
 
 class FastPath:
@@ -33,25 +34,19 @@ class FastPath:
     def __init__(
         self, config: Ingest, bounds: Bounds, routes: Routes, recent: Recent, pressure: Pressure, moments: Moments
     ) -> None:
-        self._past = round(config.past * SECOND)
-        self._future = round(config.future * SECOND)
-        self._text_length = config.text_length
-        self._bounds = bounds
-        self._routes = routes
-        self._recent = recent
+        past, future = round(config.past * SECOND), round(config.future * SECOND)
+        self._shared = bounds.good.issuperset, config.fields, config.text_length, past, future, routes, recent
         self._pressure = pressure
         self._moments = moments
 
-    def take(  # noqa: C901, PLR0912, PLR0915  a call a message is dear
+    def take(  # noqa: C901, PLR0912, PLR0915  a call a message is dear, and so is each name that is looked up twice
         self, route: Route, payloads: Sequence[bytes], at: int, receipt: Receipt
     ) -> int:
         """Take the payloads from index `at` on; returns the index of the first that it leaves, or their count."""
+        are_good, most_fields, text_length, past, future, routes, recent = self._shared
+        named, most, allowed, speaker, fate = route.terms
+        first, queued, size = at, 0, 0
         received = self._moments.next()
-        queued = size = again = 0
-        good, most_fields, past, future = self._bounds.good, self._bounds.most, self._past, self._future
-        devices, younger, older = self._routes.devices, self._recent.younger, self._recent.older
-        named, most, allowed, speaker = route.device, route.most, route.allowed, route.speaker
-        fate, choosy = route.transport.accepted, route.family is None and named
         for data in payloads[at:] if at else payloads:
             if len(data) > most or data.find(b'"fields"') < 0:
                 break
@@ -59,32 +54,28 @@ class FastPath:
                 form = read_form(data)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 break
-            fields, device, own, moment = form.fields, form.device, form.id, form.at
-            if not fields or len(fields) > most_fields or form.heard_by or not good.issuperset(fields):
+            fields = form.fields
+            if not fields or len(fields) > most_fields or form.heard_by or not are_good(fields):
                 break
+            device = form.device
             if device is None:
                 device = named
             elif type(device) is not str or (named and named != device):
                 break
-            known = devices.get(device)
-            if known is None or (allowed is not None and device not in allowed) or (choosy and known.foreign):
+            known = routes.devices.get(device)
+            if known is None or (allowed is not None and device not in allowed):
                 break
             lane = known.lane
-            if lane.stuck:
+            if lane.stuck or (known.foreign and named and route.family is None):
                 break
             if not 0 <= received - known.asked < ASK_AGAIN:
-                self._routes.meet(device, received)
-            texts = _NO_TEXTS
-            for name, value in fields.items():
-                if value is None or type(value) is str:
-                    if texts is _NO_TEXTS:
-                        texts = {}
-                    texts[name] = value  # pyright: ignore[reportArgumentType]  # nulls are looked for below
-            if texts is not _NO_TEXTS:
-                if None in texts.values() or max(map(len, texts.values())) > self._text_length:
+                routes.meet(device, received)
+            texts = _no_texts
+            if known.texts or not _are_numbers(map(type, fields.values())):
+                texts = known.apart(fields)
+                if texts is None or (texts and max(map(len, texts.values())) > text_length):
                     break
-                for name in texts:
-                    del fields[name]
+            moment = form.at
             if moment is None:
                 time, flag = received, "none"
             elif type(moment) is int:
@@ -94,6 +85,7 @@ class FastPath:
                     time, flag = believed(moment, received, past, future)
             else:
                 break
+            own = form.id
             if own is None:
                 if moment is None and form.seq is None:
                     own, name = fresh(), ""
@@ -118,18 +110,24 @@ class FastPath:
                 except Rejected:
                     break
             at += 1
-            self._moments.latest = received
             received += 1
-            if name in younger or name in older:
-                again += 1
+            if name in recent.younger or name in recent.older:
                 continue
             value = encode(message)
-            lane.add(Waiting(known.key, value, receipt, fate, name or None), len(value))
+            if not lane.queue:
+                lane.wake.set()
+            lane.queue.append(Waiting(known.key, value, receipt, fate, name))
+            lane.size += len(value)
             queued += 1
             size += len(value)
-        receipt.waiting += queued
-        receipt.accepted += queued + again
-        route.transport.duplicate += again
-        self._pressure.count += queued
-        self._pressure.size += size
+        taken = at - first
+        if taken:
+            self._moments.latest = received - 1
+            receipt.accepted += taken
+            receipt.waiting += queued
+            if queued != taken:
+                route.transport.duplicate += taken - queued
+            pressure = self._pressure
+            pressure.count += queued
+            pressure.size += size
         return at

@@ -107,34 +107,37 @@ class LogIntake:
         if self._version != self._catalogue.version:
             self._version = self._catalogue.version
             self._routes.renew()
-        route = self._routes.routes.get((identity, source)) or self._routes.open(identity, source)
+        near = self._routes.near.get(id(source))
+        if near is not None and near[0] is source and near[1] is identity:
+            route = near[2]
+        else:
+            route = self._routes.find(identity, source)
         pressure = self._pressure
         route.transport.received += len(payloads)
         if pressure.beyond:
             route.fail(receipt, len(payloads))
-        elif route.plain:
-            self._accept_plain(route, payloads, receipt, key)
-        else:
+        elif not route.plain:
             self._accept_foreign(route, payloads, receipt, key)
+        else:
+            at = 0 if key else self._fast.take(route, payloads, 0, receipt)
+            if at < len(payloads):
+                self._accept_rest(route, payloads, at, receipt, key)
         if pressure.count >= pressure.most or pressure.size >= pressure.most_size:
             pressure.look()
         if not self._publishing:
             self._publishing = True
             asyncio.get_running_loop().call_later(_PUBLISH, self._publish)
 
-    def _accept_plain(self, route: Route, payloads: Sequence[bytes], receipt: Receipt, key: str) -> None:
-        """What may be in the native form: mostly it is, and nothing is odd about it."""
-        at = 0
-        while True:
-            if not key:
-                at = self._fast.take(route, payloads, at, receipt)
-            if at == len(payloads):
-                return
+    def _accept_rest(self, route: Route, payloads: Sequence[bytes], at: int, receipt: Receipt, key: str) -> None:
+        """What may be in the native form, but something is odd about the first of it."""
+        while at < len(payloads):
             if route.family is not NATIVE:
                 self._accept_foreign(route, payloads, receipt, key, at)
                 return
             self._accept_native(route, payloads, at, receipt, key)
             at += 1
+            if not key:
+                at = self._fast.take(route, payloads, at, receipt)
 
     def _accept_native(self, route: Route, payloads: Sequence[bytes], at: int, receipt: Receipt, key: str) -> None:
         now, data, message = self._moments.take(), payloads[at], None
@@ -207,7 +210,7 @@ class LogIntake:
             route.check_sender(device)
         if known.check is not None and route.transport.name != BLOB:  # its fields are ours, not the model's
             known.check(message)
-        name = None
+        name = ""
         if message.id:
             name = f"{device} {check_id(message.id)}"
         elif at is not None or message.seq is not None:
@@ -215,7 +218,7 @@ class LogIntake:
             name = f"{device} {own}"
         else:
             message.id = fresh()
-        if name is not None and (name in self._recent.younger or name in self._recent.older):
+        if name in self._recent.younger or name in self._recent.older:
             route.transport.duplicate += 1
             receipt.accepted += 1
             return

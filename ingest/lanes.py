@@ -42,7 +42,7 @@ class Fate(msgspec.Struct, gc=False, eq=False, frozen=True):
 
 
 class Waiting(msgspec.Struct, gc=False, eq=False):
-    """One entry that waits. `name`: what to remember once it is durable (device and id), or None.
+    """One entry that waits. `name`: what to remember once it is durable (device and id), if anything.
 
     `value` None forgets the key. `offset`: known once it is durable, where the lane's terms ask for it.
     """
@@ -51,7 +51,7 @@ class Waiting(msgspec.Struct, gc=False, eq=False):
     value: bytes | None
     receipt: Receipt
     fate: Fate
-    name: str | None = None
+    name: str = ""
     offset: int = -1
 
 
@@ -74,6 +74,8 @@ class Terms(msgspec.Struct, eq=False):
 class Lane:
     """One partition's queue. `run` is its life; `add` is called by the intake, never while `stuck`.
 
+    `queue` and `size` (the bytes of its values) are what waits; the hot path adds to both itself and sets `wake`.
+
     `stuck`: an append has exceeded its time and has not ended yet. A second one might overtake it, so none is begun:
     what comes must fail at once. A lane that has stopped is stuck too.
     """
@@ -84,25 +86,25 @@ class Lane:
         self.stuck = False
         self._terms = terms
         self._took = terms.took.labels(topic)
-        self._queue: list[Waiting] = []
-        self._size = 0
-        self._wake = asyncio.Event()
+        self.queue: list[Waiting] = []
+        self.size = 0
+        self.wake = asyncio.Event()
         self._failing = False
 
     def add(self, waiting: Waiting, size: int) -> None:
         """Queue it. `size`: bytes of its value."""
-        if not self._queue:
-            self._wake.set()
-        self._queue.append(waiting)
-        self._size += size
+        if not self.queue:
+            self.wake.set()
+        self.queue.append(waiting)
+        self.size += size
 
     async def run(self) -> None:
         """Append what comes until this is cancelled; what waits then has failed."""
         try:
             while True:
-                await self._wake.wait()
+                await self.wake.wait()
                 await asyncio.sleep(self._terms.linger)
-                while self._queue:
+                while self.queue:
                     await self._flush()
         finally:
             self.close()
@@ -191,30 +193,30 @@ class Lane:
             self._terms.settle(batch[:durable], [*batch[durable:], *rest], size + rest_size)
 
     def _remember(self, batch: Sequence[Waiting]) -> None:
-        self._terms.remember([waiting.name for waiting in batch if waiting.name is not None])
+        self._terms.remember(filter(None, [waiting.name for waiting in batch]))
 
     def _take_all(self) -> tuple[Sequence[Waiting], int]:
-        taken, self._queue = self._queue, []
-        size, self._size = self._size, 0
-        self._wake.clear()
+        taken, self.queue = self.queue, []
+        size, self.size = self.size, 0
+        self.wake.clear()
         return taken, size
 
     def _take(self) -> tuple[Sequence[Waiting], int]:
         """The next batch and its bytes: everything, or as much as one append may have, but at least one entry."""
-        if len(self._queue) <= BATCH_ENTRIES and self._size <= BATCH_SIZE:
+        if len(self.queue) <= BATCH_ENTRIES and self.size <= BATCH_SIZE:
             return self._take_all()
         size = count = 0
-        for waiting in self._queue[:BATCH_ENTRIES]:
+        for waiting in self.queue[:BATCH_ENTRIES]:
             more = len(waiting.value or b"")
             if count and size + more > BATCH_SIZE:
                 break
             size += more
             count += 1
-        batch = self._queue[:count]
-        del self._queue[:count]
-        self._size -= size
-        if not self._queue:
-            self._wake.clear()
+        batch = self.queue[:count]
+        del self.queue[:count]
+        self.size -= size
+        if not self.queue:
+            self.wake.clear()
         return batch, size
 
 

@@ -18,12 +18,15 @@ from headwater.registry import ANONYMOUS, Identity
 from ingest.contract import BLOB, Receipt, Source
 from ingest.decoders.catalogue import NATIVE, Catalogue
 from ingest.decoders.family import Family
+from ingest.decoders.parts import Values
 from ingest.lanes import AppendLog, Fate, Lane, Lanes
 from ingest.models import Check, Models
 
 _ROUTES = 32_768
 _DEVICES = 65_536
 _ALLOWED = 10_000
+NUMBERS = frozenset((float, int, bool))
+"""The classes of a field's values that are no text."""
 ASK_AGAIN = 1_000_000
 """Microseconds after which the registry may have given a device another model."""
 
@@ -66,6 +69,7 @@ class Route:
 
     `speaker`: what `via` is for devices other than that one. `allowed`: devices that it may send for, as far as known;
     None: for all. `most`: bytes a payload may have. `plain`: what comes may be in the native form.
+    `terms`: what the hot path needs of all that, in one look.
     """
 
     __slots__ = (
@@ -78,6 +82,7 @@ class Route:
         "refusal",
         "source",
         "speaker",
+        "terms",
         "transport",
     )
 
@@ -103,6 +108,7 @@ class Route:
             self.refusal = refusal
         native = self.family is NATIVE or (self.family is None and self.refusal is None)
         self.plain = native and source.transport != BLOB  # a blob's fields are ours, not its model's
+        self.terms = self.device, most, self.allowed, self.speaker, transport.accepted
 
     def fail(self, receipt: Receipt, count: int = 1) -> None:
         """So many messages can't be taken now; the receipt says that the sender must send again."""
@@ -123,10 +129,10 @@ class Route:
 class Known:
     """A device whose name is good. `asked`: when the registry was last asked for its model, microseconds.
 
-    `foreign`: its model says that it speaks another form than Headwater's own.
+    `foreign`: its model says that it speaks another form than Headwater's own. `texts`: names that were texts lately.
     """
 
-    __slots__ = ("asked", "check", "foreign", "key", "lane")
+    __slots__ = ("asked", "check", "foreign", "key", "lane", "texts")
 
     def __init__(self, key: bytes, lane: Lane) -> None:
         self.key = key
@@ -134,6 +140,26 @@ class Known:
         self.check: Check | None = None
         self.asked = 0
         self.foreign = False
+        self.texts: tuple[str, ...] = ()
+
+    def apart(self, fields: Values) -> dict[str, str] | None:
+        """Take the texts out of `fields`, first where they were lately; None if there are nulls."""
+        texts: dict[str, str] = {}
+        for name in self.texts:
+            value = fields.get(name)
+            if type(value) is str:
+                texts[name] = value
+                del fields[name]
+        if NUMBERS.issuperset(map(type, fields.values())):
+            return texts
+        for name, value in list(fields.items()):
+            if value is None:
+                return None
+            if isinstance(value, str):
+                texts[name] = value
+                del fields[name]
+        self.texts = tuple(texts)
+        return texts
 
 
 class Routes:
@@ -157,10 +183,18 @@ class Routes:
         self.model_of = self._models.name_for
         self.transports: dict[str, Transport] = {}
         self.routes: dict[tuple[Identity, Source], Route] = {}
+        self.near: dict[int, tuple[Source, Identity, Route]] = {}  # by the id of the source, which it keeps alive
         self.devices: dict[str, Known] = {}
 
-    def open(self, identity: Identity, source: Source) -> Route:
-        """Make the route and keep it."""
+    def find(self, identity: Identity, source: Source) -> Route:
+        """The route, by what both say; next time it is found by the source itself, which costs less than a hash."""
+        route = self.routes.get((identity, source)) or self._open(identity, source)
+        if len(self.near) >= _ROUTES:
+            self.near.clear()
+        self.near[id(source)] = source, identity, route
+        return route
+
+    def _open(self, identity: Identity, source: Source) -> Route:
         if len(self.routes) >= _ROUTES:
             self.routes.clear()
         transport = self.transports.get(source.transport)
@@ -173,6 +207,7 @@ class Routes:
     def renew(self) -> None:
         """The table of decoders has changed: every route is worked out again, and whose model is foreign."""
         self.routes.clear()
+        self.near.clear()
         self.devices.clear()
 
     def meet(self, name: str, now: int) -> Known:

@@ -38,19 +38,15 @@ _SLOW = Refusal(408, "too_slow", "the request took too long to arrive")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Exchange(Receipt):
+class Exchange(Receipt, eq=False):
     """An ingest request in line: its receipt, or its answer where that is known without one.
 
     `held`: head and body, not accepted yet. `close`: the connection ends with this answer.
     """
 
-    __slots__ = ("answer", "close", "held")
-
-    def __init__(self, owner: "Connection", *, close: bool) -> None:
-        super().__init__(owner)
-        self.answer: bytes | None = None
-        self.close = close
-        self.held: tuple[Head, bytes] | None = None
+    close: bool = False
+    answer: bytes | None = None
+    held: tuple[Head, bytes] | None = None
 
 
 class Turn:

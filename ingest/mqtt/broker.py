@@ -61,18 +61,16 @@ class Connected(Protocol):
         ...
 
 
-class PublishReceipt(Receipt):
+class PublishReceipt(Receipt, eq=False):
     """The receipt of PUBLISHes that came one behind the other with the same topic, properties and kind of QoS.
 
     `answers`: for each its PUBACK or PUBREC, see `encoding.words`; empty with QoS 0. `publishes`: what to route once it
     is durable; None while nobody listens. `chosen`: what goes to members of shared subscriptions then.
     """
 
-    __slots__ = ("answers", "chosen", "publishes")
-
-    answers: list[int]
-    chosen: list[Chosen] | None
-    publishes: list[Publish] | None
+    answers: Sequence[int] = ()
+    chosen: list[Chosen] | None = None
+    publishes: list[Publish] | None = None
 
     def valid(self) -> list[Publish]:
         """What to route: all of it that was not rejected."""
@@ -190,10 +188,8 @@ class Broker:
         """Take the will of a client that went without a word, as a message like any other; nobody waits for it."""
         self.quotas.will(identity, host_of(peer), len(will.payload))
         receipt = PublishReceipt(self)
-        receipt.answers = []
         publish = Publish(will.topic, will.payload, will.qos << 1 | will.retain, 0, will.properties)
         receipt.publishes = [publish] if self.router.subscriptions.count else None
-        receipt.chosen = None
         self._wills.append((receipt, sender))
         self.take(identity, self.source(identity, publish, peer), [publish], receipt, sender)
         if not receipt.failed:
@@ -241,8 +237,7 @@ class Broker:
 
     def publish(self, publish: Publish) -> int:
         """Send a message of our own to all who hear it; returns how many of them are connected here."""
-        receipt = PublishReceipt(self)
-        receipt.answers, receipt.publishes = [], [publish]
+        receipt = PublishReceipt(self, publishes=[publish])
         receipt.chosen = self.plane.forward([publish], receipt, "")
         return self.deliver(receipt, "")
 

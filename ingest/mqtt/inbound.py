@@ -216,10 +216,9 @@ class Inbound:
             if len(self._sources) >= _SOURCES:
                 self._sources.clear()
             source = self._sources[key] = broker.source(self._identity, first, self._peer)
-        receipt = PublishReceipt(self)
-        receipt.answers = answers
-        receipt.chosen = None
-        receipt.publishes = run if broker.router.subscriptions.count else None
+        receipt = PublishReceipt(self, answers=answers)
+        if broker.router.subscriptions.count:
+            receipt.publishes = run
         self._pending.append(receipt)
         self._in_flight += len(answers)
         if source is UNHEARD or first.flags & RETAIN:
