@@ -180,6 +180,12 @@ def test_greenwich_has_volts_where_the_app_has_percent() -> None:
     [
         ("gpio/7", "1", "telemetry", {"gpio.7": 1}),
         ("voltage/ext", "12.2", "telemetry", {"voltage.ext": 12.2}),
+        ("temperature/1", "24.82", "telemetry", {"temperature.1": 24.82}),
+        ("obd2/000007e8/01/0c", "0ee0", "telemetry", {"obd2.000007e8.01.0c": "0ee0", "rpm": 952}),
+        ("obd2/000007e8/01/05", "82", "telemetry", {"obd2.000007e8.01.05": "82", "coolant_temperature": 90}),
+        ("obd2/000007e8/03", "00", "telemetry", {"obd2.000007e8.03": "00"}),
+        ("fms/feee", "ff00", "telemetry", {"fms.feee": "ff00"}),
+        ("cellinfo", "262 7 1451 35", "event", {"cellinfo": "262 7 1451 35"}),
         ("status", "1", "status", {"code": 1, "status": "online"}),
         ("status", "-1", "status", {"code": -1, "status": "offline"}),
         ("cmd", "out 1 0", "command", {"command.cmd": "out 1 0"}),
