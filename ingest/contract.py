@@ -20,9 +20,10 @@ BLOB = "blob"
 class Source(msgspec.Struct, frozen=True):
     """Where a payload came in; the same object for all payloads of a connection and topic.
 
-    `device`: named by the topic or path, "" if only the payload can say. `decoder`: the one asked for by name, or that
-    of the topic (`ingest.decoders.catalogue`), or "": then a topic means that there is none, and no topic that the
-    payload decides. `query`: what an HTTP request for another decoder says behind the question mark.
+    `device`: named by the topic or path, "" if only the payload can say; a decoder of a foreign format finds there the
+    device that has logged in. `decoder`: the one asked for by name, or that of the topic (`ingest.decoders.catalogue`),
+    or "": then a topic means that there is none, and no topic that the payload decides. `query`: what an HTTP request
+    for another decoder says behind the question mark.
     """
 
     transport: str

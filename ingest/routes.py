@@ -106,6 +106,9 @@ class Route:
             self.family = catalogue.by_source(source)
         except Rejected as refusal:
             self.refusal = refusal
+        if self.family not in (None, NATIVE) and not source.device and identity.device:  # `v1/devices/me`: the sender
+            self.device = identity.device
+            self.source = structs.replace(source, device=identity.device)
         native = self.family is NATIVE or (self.family is None and self.refusal is None)
         self.plain = native and source.transport != BLOB  # a blob's fields are ours, not its model's
         self.terms = self.device, most, self.allowed, self.speaker, transport.accepted

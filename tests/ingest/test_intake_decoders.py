@@ -6,6 +6,7 @@ from typing import Any
 
 from headwater.config_models import Model
 from headwater.message import Message
+from headwater.registry import Identity
 from ingest.contract import Payload, Source
 from ingest.decoders.catalogue import Catalogue
 from ingest.decoders.family import Family
@@ -66,6 +67,14 @@ class TestDecoders:
         async with self.bench() as desk:
             receipt = await desk.take(b"\xff", b"a=x", source=Source("http", device="d", decoder="pairs"))
             assert [one.reason for one in receipt.rejections or ()] == ["decoder_failed", "decoder_failed"]
+
+    async def test_where_neither_topic_nor_payload_names_a_device_it_is_the_one_that_has_logged_in(self) -> None:
+        source = Source("mqtt", topic="pairs", decoder="pairs")
+        async with self.bench() as desk:
+            await desk.take(b"a=1", source=source, identity=Identity("pump-7", device="pump-7"))
+            await desk.take(b"a=1", source=source, identity=Identity("a key", roles=("ingest",)))
+            assert [message.device for message in desk.messages] == ["pump-7"]
+            assert [record.reason for record in desk.rejected] == ["bad_device"]
 
     async def test_the_model_or_the_content_chooses_where_nothing_else_does(self) -> None:
         def model_of(device: str) -> str:
