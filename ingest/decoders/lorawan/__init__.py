@@ -10,6 +10,9 @@ from ingest.decoders.lorawan import (
     chirpstack_gateway_bridge,
     chirpstack_v3,
     chirpstack_v4,
+    helium,
+    loriot,
+    ttn_v2,
     tts_v3,
 )
 
@@ -60,4 +63,7 @@ LORAWAN: tuple[Family, ...] = (
         recognises=aws_iot_lorawan.recognises,
         title="AWS IoT Core for LoRaWAN",
     ),
+    Family("ttn_v2", ttn_v2.decode, ttn_v2.TOPICS, recognises=ttn_v2.recognises, title="The Things Network v2"),
+    Family("helium", helium.decode, helium.TOPICS, recognises=helium.recognises, title="Helium Console"),
+    Family("loriot", loriot.decode, loriot.TOPICS, recognises=loriot.recognises, title="LORIOT"),
 )

@@ -11,7 +11,7 @@ from tests.decoders.lorawan import codecs
 from tests.decoders.report import row
 from tests.decoders.samples import CATALOGUE, RECEIVED, families, samples
 
-NAMES = tuple(family.name for family in LORAWAN)
+NAMES = tuple(family.name for family in LORAWAN if family.name in families())
 PIECES = [b"null", b"{}", b"[]", b"-1e308", b'""', b"9" * 30, b"[[1]]", b'"\\ud800"', b"true", b"0.5"]
 OLDER = 32
 """Samples that assert what a later version of the maker's codec says than the one that could be had."""
