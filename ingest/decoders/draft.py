@@ -24,7 +24,7 @@ NAME = 128
 DEPTH = 32
 MOST = 256
 COMMAND = "command"
-_NOTHING = frozenset({"", "null", "none", "None", "unknown", "unavailable", "N/A", "n/a", "NaN", "nan", "undefined"})
+NOTHING = frozenset({"", "null", "none", "None", "unknown", "unavailable", "N/A", "n/a", "NaN", "nan", "undefined"})
 
 
 class Draft:
@@ -64,7 +64,7 @@ class Draft:
             else:
                 self.texts[name] = str(value)
         elif isinstance(value, str):
-            if value not in _NOTHING:
+            if value not in NOTHING:
                 self.texts[name] = value if len(value) <= TEXT else value[: TEXT - 1] + "…"
         else:
             raise Rejected("bad_shape", f"{short(name)} is {type(value).__name__}; a value is a number or a text")

@@ -73,7 +73,7 @@ def _place(topic: str) -> tuple[str, str]:
 def _report(payload: Payload, last: str, value: dict[str, Any]) -> list[Message | Rejected]:
     """What one JSON object says: of the device itself, and of others that it hears."""
     made: list[Message | Rejected] = []
-    if any(key.startswith("Status") for key in value) or last.startswith("INFO"):
+    if last[:4] == "INFO" or (last[:6] in {"STATUS", ""} and any(key.startswith("Status") for key in value)):
         made += about.status(payload, last, value)
         value = {**value.get("StatusSNS", {}), **value.get("StatusSTS", {})} if _nested(value) else {}
         if not value:
@@ -82,7 +82,7 @@ def _report(payload: Payload, last: str, value: dict[str, Any]) -> list[Message 
     made += heard
     at = instant_of(value)
     if own:
-        draft = Draft(payload, kind=_kind(own))
+        draft = Draft(payload, kind="telemetry" if last == "STATE" else _kind(own))
         put_all(draft, own, value)
         draft.at = at
         if not draft.empty:

@@ -20,6 +20,7 @@ from ingest.decoders.parts import short
 
 _RECEIVED = frozenset({"ZbReceived", "ZbLight", "LwReceived", "LwDecoded", "ZbInfo"})
 _LISTS = frozenset({"ZbStatus1", "ZbStatus2", "ZbStatus3"})
+_PARTS = _RECEIVED | _LISTS | {"IBEACON", "BLEDevices", "Device"}
 _ABOUT = {"ModelId": "model", "Manufacturer": "manufacturer", "Name": "name", "DevEUI": "eui", "IEEEAddr": "address"}
 _SAID = frozenset({"Device", "Name", "ModelId", "Manufacturer", "Endpoint", "Endpoints", "LinkQuality", "DevEUI"})
 _AROUND = ("Time", "Epoch", "TempUnit", "PressureUnit", "SpeedUnit")
@@ -33,6 +34,8 @@ def split(payload: Payload, last: str, value: Mapping[str, Any]) -> tuple[list[M
     """What was heard, and the rest. A child that cannot be read is a `Rejected`, and the others go on."""
     own: dict[str, Any] = {}
     made: list[Message | Rejected] = []
+    if not _speaks_for_others(value):
+        return made, {**value}
     gateway = ""
     around = {name: value[name] for name in _AROUND if name in value}
     for key, item in value.items():
@@ -52,6 +55,14 @@ def split(payload: Payload, last: str, value: Mapping[str, Any]) -> tuple[list[M
         except Rejected as error:
             return [*made, error], {}
     return made, own
+
+
+def _speaks_for_others(value: Mapping[str, Any]) -> bool:
+    """Quickly, whether there may be a child in it: nearly always there is none."""
+    for key, item in value.items():
+        if key in _PARTS or (item.__class__ is dict and ("mac" in item or "MAC" in item)):
+            return True
+    return False
 
 
 def _gateway(payload: Payload) -> str:

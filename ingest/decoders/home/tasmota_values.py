@@ -9,7 +9,7 @@ from typing import Any
 
 from ingest.decoders.clocks import instant, seconds
 from ingest.decoders.draft import Draft, numeric
-from ingest.decoders.home.values import fill, unquote_numbers
+from ingest.decoders.home.values import decimal, fill
 
 _UPTIME = re.compile(r"(?:(\d{1,6})[T ])?(\d{1,3}):(\d{2}):(\d{2})")
 _IDS = frozenset(
@@ -52,15 +52,15 @@ _TEMPERATURES = re.compile(
 _PRESSURES = re.compile(r"(?:Pressure|SeaPressure|SeaLevel|QNH|PressureSea)\d*", re.ASCII)
 _TO_HPA = {"mmHg": 1.333223874, "inHg": 33.86388667, "kPa": 10.0, "Pa": 0.01}
 _TO_METRES_A_SECOND = {"kn": 0.514444444, "mph": 0.44704, "ft/s": 0.3048, "yd/s": 0.9144}
-_DISCONNECTED = -127
-_NO_READING = frozenset({327.67, -327.68, 655.35, -273.15})
+_TRUTH = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
+_SENTINELS = frozenset({-127, 327.67, -327.68, 655.35, -273.15})
+_UNITS = frozenset({"TempUnit", "PressureUnit", "SpeedUnit"})
 
 
 def instant_of(value: Mapping[str, Any]) -> int | None:
     """`Epoch`, else `Time`, whose date was written with dots before version 6."""
-    found = seconds(value.get("Epoch"))
-    if found is not None:
-        return found
+    if "Epoch" in value:
+        return seconds(value["Epoch"])
     text = value.get("Time")
     if not isinstance(text, str):
         return None
@@ -70,9 +70,7 @@ def instant_of(value: Mapping[str, Any]) -> int | None:
 def truth(name: str, value: Any) -> bool | None:
     """`POWER`, `POWER1` … as a boolean; None for other names and for texts that StateText has made of it."""
     if name[:5] == "POWER" and (len(name) == 5 or name[5:].isdigit()) and isinstance(value, str | int):
-        return {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}.get(
-            str(value).casefold()
-        )
+        return _TRUTH.get(str(value).casefold())
     return None
 
 
@@ -87,33 +85,37 @@ def duration(text: Any) -> int | None:
 
 def put_all(draft: Draft, own: Mapping[str, Any], around: Mapping[str, Any]) -> None:
     """Everything in `own`; `around` has the units, which stand once for the whole payload."""
-    own = {key: value for key, value in own.items() if key not in {"Time", "Epoch"}}
     fill(draft, own)
     fields, texts = draft.fields, draft.texts
+    texts.pop("Time", None)
+    fields.pop("Epoch", None)
     if texts:
         _read_texts(draft)
     signal = fields.get("Wifi.Signal")
     if signal is not None and signal < 0:
         fields["rssi"] = signal
-    _drop_sentinels(draft)
-    convert(draft, around)
+    if not _SENTINELS.isdisjoint(fields.values()):
+        _drop_sentinels(draft)
+    if not _UNITS.isdisjoint(around):
+        convert(draft, around)
 
 
 def _read_texts(draft: Draft) -> None:
+    """Relays' states, durations, and numbers that came as texts."""
     texts, fields = draft.texts, draft.fields
-    for name in [*texts]:
-        text = texts[name]
+    for name, text in [*texts.items()]:
+        found: bool | float | None = None
         if name[:5] == "POWER":
-            on = truth(name, text)
-            if on is not None:
-                del texts[name]
-                fields[name] = on
-        elif ":" in text and name.endswith(("Uptime", "Downtime")):
-            found = duration(text)
-            if found is not None:
-                del texts[name]
-                fields[name] = found
-    unquote_numbers(draft, _IDS)
+            found = truth(name, text)
+        elif not text[-1].isdigit():
+            continue
+        elif ":" in text:
+            found = duration(text) if name.endswith(("Uptime", "Downtime")) else None
+        elif name.rpartition(".")[2] not in _IDS:
+            found = decimal(text)
+        if found is not None:
+            del texts[name]
+            fields[name] = found
 
 
 def convert(draft: Draft, around: Mapping[str, Any]) -> None:
@@ -144,7 +146,7 @@ def _scale(draft: Draft, names: re.Pattern[str], factor: float, shift: float = 0
 
 def _drop_sentinels(draft: Draft) -> None:
     for name, value in [*draft.fields.items()]:
-        if (value == _DISCONNECTED or value in _NO_READING) and "Temperature" in name:
+        if value in _SENTINELS and "Temperature" in name:
             del draft.fields[name]
             draft.note(name, f"{value}: the sensor is not connected or has no reading")
 

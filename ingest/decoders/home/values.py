@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from headwater.errors import Rejected
-from ingest.decoders.draft import DEPTH, MOST, NAME, Draft, numeric
+from ingest.decoders.draft import DEPTH, MOST, NAME, NOTHING, TEXT, Draft, numeric
 from ingest.decoders.explain import anything
 from ingest.decoders.parts import EXACT
 
@@ -31,7 +31,7 @@ def fill(draft: Draft, values: Mapping[str, Any], prefix: str = "", depth: int =
     """Every scalar below an object, by its path; arrays by their indexes."""
     if depth >= DEPTH:
         raise Rejected("too_deep", f"objects or arrays are nested more than {DEPTH} deep")
-    fields = draft.fields
+    fields, texts = draft.fields, draft.texts
     for key, item in values.items():
         name = prefix + key
         if len(name) > NAME or not name or not name.isprintable():
@@ -39,6 +39,9 @@ def fill(draft: Draft, values: Mapping[str, Any], prefix: str = "", depth: int =
         kind = item.__class__
         if kind is float or kind is bool or (kind is int and -EXACT <= item <= EXACT):
             fields[name] = item
+        elif kind is str and len(item) <= TEXT:
+            if item not in NOTHING:
+                texts[name] = item
         elif kind is dict:
             fill(draft, item, f"{name}.", depth + 1)
         elif kind is list:
@@ -64,7 +67,8 @@ def decimal(text: str) -> int | float | None:
     digits = body.lstrip("+-")
     if digits[:1] == "0" and digits[1:2].isdigit():
         return None
-    return numeric(body)
+    found = numeric(body)
+    return found if found is None or -EXACT <= found <= EXACT else None
 
 
 def bare(text: str) -> bool | int | float | str:
@@ -90,7 +94,7 @@ def unquote_numbers(draft: Draft, but: frozenset[str]) -> None:
         if name.rpartition(".")[2] in but:
             continue
         found = decimal(texts[name])
-        if found is not None and -EXACT <= found <= EXACT:
+        if found is not None:
             del texts[name]
             draft.fields[name] = found
 
