@@ -128,8 +128,9 @@ def read(advert: Advert, key: Key = no_key) -> Reading | None:
         for found in _tries(advert, key):
             if found is not None:
                 return found
-    except (struct.error, IndexError, OverflowError):
-        raise Rejected("bad_shape", f"the advert of {advert.address or 'an unknown address'} is cut short") from None
+    except (struct.error, IndexError, ValueError, ArithmeticError):
+        whose = advert.address or "an unknown address"
+        raise Rejected("bad_shape", f"the advert of {whose} is cut short, or not what its maker sends") from None
     return None
 
 

@@ -155,6 +155,18 @@ def test_a_lock_says_when_it_was_opened() -> None:
     )
 
 
+def test_an_error_in_place_of_a_level_is_said_as_one() -> None:
+    tank = said((0xFF, "3101 112233 00 4f504e 303030 303030 30"), address=TAG)
+    assert (tank.fields, tank.texts["fresh_tank_error"]) == ({"problem": 0, "rssi": -60}, "OPN")
+    assert "note.fresh_tank" in tank.texts
+
+
+def test_an_advert_that_is_cut_short_is_refused() -> None:
+    (made,) = heard(event(0x02, report(structures((0xFF, "9a08 01 ff 0a")))))
+    assert isinstance(made, Rejected)
+    assert made.reason == "bad_shape"
+
+
 def test_gateways_get_the_kind_of_sensor_and_its_values() -> None:
     found = values_of(read_ad(PVVX, TAG))
     assert found is not None

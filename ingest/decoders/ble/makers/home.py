@@ -7,6 +7,7 @@ from struct import unpack
 
 from ingest.decoders.ble.advert import Advert
 from ingest.decoders.ble.reading import Reading, Values, coin_cell
+from ingest.decoders.draft import numeric
 
 _PUMP = (
     "Constant speed level 3",
@@ -139,8 +140,9 @@ def oras(_: Advert, data: bytes) -> Reading | None:
     text, alarm = data[4:7].decode("ascii", "replace"), data[13:14].decode("ascii", "replace")
     name = _TANKS[data[3]].replace(" ", "_")
     values: Values = {"problem": int(alarm) if alarm.isdecimal() else None}
-    if text.strip().lstrip("-").isdecimal():
-        values[name] = int(text) / 10 if name == "voltage" else int(text)
-    else:  # OPN, ERR …: the maker's error codes
+    level = numeric(text)
+    if level is None:  # OPN, ERR …: the maker's error codes
         values |= {name: None, f"{name}_error": text.strip()}
+    else:
+        values[name] = level / 10 if name == "voltage" else level
     return Reading("Garnet", "SeeLevel II 709-BTP3", values)
