@@ -75,7 +75,7 @@ def _edge(payload: Payload, root: Object) -> Message:
             draft.put(name, str(value))
     for name, value in root.items():
         if name not in _DONE:
-            draft.tree(value, name)
+            draft.tree(value, name) if isinstance(value, dict | list) else draft.put(name, value)
     inputs = root.get("inputs")
     if isinstance(inputs, int):
         draft.put("ignition", bool(inputs & 1))

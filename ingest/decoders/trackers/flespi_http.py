@@ -38,10 +38,13 @@ def _read(payload: Payload, values: Mapping[str, Any]) -> Sequence[Message]:
     ident = values.get("ident")
     draft = Draft(payload, device_name(str(ident)) if isinstance(ident, str | int) and ident != "" else "")
     draft.at = seconds(values.get("timestamp"))
+    fields = draft.fields
     for name, value in values.items():
         if name in _HANDLED:
             continue
-        if isinstance(value, dict | list):
+        if value.__class__ is bool or value.__class__ is float:  # nearly all of its many are; JSON has no NaN
+            fields[name] = value
+        elif isinstance(value, dict | list):
             draft.tree(value, name)
         elif name in _TEXTS and isinstance(value, int | float):
             draft.put(name, str(value))

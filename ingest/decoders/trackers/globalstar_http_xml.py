@@ -122,7 +122,8 @@ def _from_json(payload: Payload, values: Mapping[str, Any]) -> Message:
     esn = identity.get("esn")
     draft = Draft(payload, device_name(str(esn)) if isinstance(esn, str | int) and esn else "")
     draft.at = seconds(identity.get("unixTime"))
-    draft.tree(about)
+    for name, value in about.items():
+        draft.tree(value, name) if isinstance(value, dict | list) else draft.put(name, value)
     battery = about.get("batteryStatus")
     if isinstance(battery, str):
         draft.put("battery_good", battery == "Good")
