@@ -134,32 +134,37 @@ def _received(draft: Draft, message: dict[str, Any]) -> None:
 
 def _radio(draft: Draft, message: dict[str, Any]) -> None:
     """Who heard it and how it was sent."""
-    found = [part(one) for one in rows(message.get("rx_metadata"))]
-    heard(draft, [(_gateway(one), one.get("rssi", one.get("channel_rssi")), one.get("snr")) for one in found])
+    found: list[tuple[str, Any, Any]] = []
+    strongest: float | None = None
+    for one in rows(message.get("rx_metadata")):
+        if one.__class__ is not dict:
+            continue
+        channel = one.get("channel_rssi")
+        found.append((_gateway(one.get("gateway_ids")), one.get("rssi", channel), one.get("snr")))
+        if (channel.__class__ is int or channel.__class__ is float) and (strongest is None or channel > strongest):
+            strongest = channel
+    heard(draft, found)
     settings = part(message.get("settings"))
     lora = part(part(settings.get("data_rate")).get("lora"))
+    airtime = message.get("consumed_airtime")
     numbers(
         draft,
         (
+            ("channel_rssi", strongest),
             ("f_port", message.get("f_port")),
             ("frequency", settings.get("frequency")),
             ("spreading_factor", lora.get("spreading_factor")),
             ("bandwidth", lora.get("bandwidth")),
+            ("consumed_airtime", airtime[:-1] if isinstance(airtime, str) else None),  # 0.061696s
             ("packet_error_rate", message.get("packet_error_rate")),
             ("confirmed", message.get("confirmed")),
         ),
     )
-    fields = draft.fields
-    airtime = said(message.get("consumed_airtime"))
-    if airtime.endswith("s") and (seconds := as_float(airtime[:-1])) is not None:
-        fields["consumed_airtime"] = seconds
-    strongest = [rssi for one in found if (rssi := as_float(one.get("channel_rssi"))) is not None]
-    if strongest:
-        fields["channel_rssi"] = max(strongest)
 
 
-def _gateway(one: dict[str, Any]) -> str:
-    ids = part(one.get("gateway_ids"))
+def _gateway(ids: Any) -> str:
+    if ids.__class__ is not dict:
+        return ""
     return said(ids.get("gateway_id")) or said(ids.get("eui")).lower()
 
 
