@@ -40,8 +40,9 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
         said = _read(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise Rejected("bad_json", f"this is no JSON: {problem}") from None
-    if isinstance(said, dict) and isinstance(said.get("metrics"), list):
-        said = said["metrics"]
+    batch = said.get("metrics") if isinstance(said, dict) else None
+    if isinstance(batch, list) and any(isinstance(one, dict) and "fields" in one for one in batch):
+        said = batch
     made: list[Message | Rejected] = []
     for one in said if isinstance(said, list) else [said]:
         try:

@@ -55,16 +55,18 @@ def telegraf_json(sample: Sample) -> Expectation | None:
     for text in sample.expected["influx_lines"]:
         line = read_line(text)
         named = {**line.tags, **line.fields}
-        if "metrics" in sample.raw["payload"]:  # Telegraf's own: the name is a part of our names, the timestamp is `at`
+        if {"name", "timestamp"} <= named.keys():  # Telegraf's own: the name is a part of ours, the timestamp is `at`
             del named["name"]
             values.append(Expected(("at",), int(named.pop("timestamp")) * 1_000_000))
         sources = {name: _sources(name, value, scalars) for name, value in named.items()}
         if not any(sources.values()):
             continue
         values += [Expected(names, named[name]) for name, names in sources.items() if names]
-        if line.time is not None and any(instant(value) == line.time // 1000 for _, value in scalars):
+        # Of times deeper down only a configuration says that they are the time.
+        times = [instant(value) for path, value in scalars if "." not in path.lstrip("0123456789.")]
+        if line.time is not None and line.time // 1000 in times:
             values.append(Expected(("at",), line.time // 1000))
-    return Expectation(values)
+    return Expectation(values) if values else None
 
 
 def telegraf_binary(sample: Sample) -> Expectation | None:
@@ -101,7 +103,7 @@ def _ends(name: str, paths: list[str]) -> bool:
 def senml(sample: Sample) -> Expectation | None:
     """Every resolved record: its name's end or what its unit measures, its value, its time where the payload has one."""
     values: list[Expected] = []
-    timed = any(key in sample.data for key in (b'"t"', b'"bt"')) or "cbor" in sample.path
+    timed = b'"bt"' in sample.data or "cbor" in sample.path or re.search(rb'"t"\s*:\s*-?0*[1-9]', sample.data)
     for record in sample.expected["resolved"]:
         unit: str = record.get("u", "")
         name = record["n"].rpartition(":")[2]

@@ -33,6 +33,13 @@ def test_a_batch_is_a_message_for_each_metric_and_one_bad_one_is_not_the_end() -
     assert made[0].at == made[2].at == NOW
 
 
+def test_metrics_that_are_not_telegrafs_are_a_list_like_any_other() -> None:
+    said = {"timestamp": 1763700000000, "metrics": [{"name": "a", "value": 1}, {"name": "b", "value": 2}]}
+    made = only(decode, payload(json.dumps(said), device="d"))
+    assert made.at == NOW
+    assert {"metrics.0.value": 1, "metrics.1.value": 2}.items() <= made.fields.items()
+
+
 def test_any_other_json_is_taken_by_its_paths() -> None:
     said = {"time": "2025-11-21T04:40:00Z", "deviceId": 7, "a": {"b": [1, {"c": "2"}]}, "d": None, "e": 2**60}
     made = only(decode, payload(json.dumps(said), device="path"))
