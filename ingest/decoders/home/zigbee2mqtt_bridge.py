@@ -15,6 +15,7 @@ from ingest.decoders.naming import device_name
 from ingest.decoders.parts import short
 
 _DEEPEST = 4
+_OTHER = {"status": "interview"}  # `status` says whether a device is there
 _LONG = frozenset({"config", "config_schema", "devices", "exposes", "options", "definition"})
 
 
@@ -23,13 +24,14 @@ def decode(payload: Payload, base: str, part: str, value: Any) -> Sequence[Messa
     own = device_name(base)
     if part == "state":
         return [_status(payload, own, value)]
+    part = part.removeprefix("config/") if part.startswith(("config/devices", "config/groups")) else part
     if part in {"devices", "groups"}:
         if not isinstance(value, list):
             raise Rejected("bad_shape", f"bridge/{part} is a JSON array")
         return [_described(payload, own, part, one) for one in value]
-    if part.startswith("request/"):
+    if part.startswith(("request/", "config/")):
         draft = Draft(payload, own, "command")
-        name = part.removeprefix("request/")
+        name = part.partition("/")[2]
         draft.tree(value, name)
         if draft.empty:
             draft.texts["command"] = name
@@ -90,7 +92,7 @@ def _described(payload: Payload, own: str, part: str, one: Any) -> Message | Rej
 
 
 def _device(payload: Payload, own: str, one: Mapping[str, Any]) -> Message:
-    name = text_of(one, "friendly_name", "ieee_address")
+    name = text_of(one, "friendly_name", "ieee_address", "ieeeAddr")
     if not name:
         raise Rejected("missing_device", "a device of bridge/devices has neither friendly_name nor ieee_address")
     definition = one.get("definition")
@@ -98,9 +100,9 @@ def _device(payload: Payload, own: str, one: Mapping[str, Any]) -> Message:
     draft = Draft(payload, own if one.get("type") == "Coordinator" else device_name(name), "description")
     texts = {
         "name": name,
-        "model": text_of(known, "model") or text_of(one, "model_id"),
-        "manufacturer": text_of(known, "vendor") or text_of(one, "manufacturer"),
-        "firmware": text_of(one, "software_build_id"),
+        "model": text_of(known, "model") or text_of(one, "model_id", "model", "modelID"),
+        "manufacturer": text_of(known, "vendor") or text_of(one, "manufacturer", "vendor", "manufacturerName"),
+        "firmware": text_of(one, "software_build_id", "softwareBuildID"),
         "description": text_of(one, "description") or text_of(known, "description"),
     }
     for field in ("ieee_address", "type", "power_source", "date_code", "interview_state"):
@@ -155,7 +157,7 @@ def _event(payload: Payload, own: str, value: Mapping[str, Any]) -> Message:
     name = text_of(known, "friendly_name", "ieee_address")
     draft = Draft(payload, device_name(name) if name else own, "event")
     draft.put("event", text_of(value, "type"))
-    fill(draft, {key: item for key, item in known.items() if key not in _LONG})
+    fill(draft, {_OTHER.get(key, key): item for key, item in known.items() if key not in _LONG})
     definition = known.get("definition")
     if isinstance(definition, dict):
         draft.put("model", text_of(definition, "model"))
@@ -176,6 +178,6 @@ def _said(payload: Payload, own: str, part: str, value: Mapping[str, Any]) -> li
         draft.texts["response"] = part.removeprefix("response/")[:128]
         data = value.get("data")
         short_data = {k: v for k, v in data.items() if not isinstance(v, dict | list)} if isinstance(data, dict) else {}
-        value = {**short_data, "status": value.get("status"), "error": value.get("error")}
-    fill(draft, {name: item for name, item in value.items() if name not in _LONG})
+        value = {**short_data, "result": value.get("status"), "error": value.get("error")}
+    fill(draft, {_OTHER.get(name, name): item for name, item in value.items() if name not in _LONG})
     return draft.messages()

@@ -143,7 +143,22 @@ def test_what_happens_on_the_bridge_is_an_event() -> None:
     logged = one(come("zigbee2mqtt/bridge/logging", {"level": "info", "message": "Zigbee: allowing"}))
     assert (logged.device, logged.kind, logged.texts["level"]) == ("zigbee2mqtt", "event", "info")
     answer = one(come("zigbee2mqtt/bridge/response/permit_join", {"data": {"time": 254}, "status": "ok"}))
-    assert answer.texts == {"response": "permit_join", "status": "ok"}
+    assert answer.texts == {"response": "permit_join", "result": "ok"}
+
+
+def test_an_interviews_outcome_does_not_say_whether_the_device_is_there() -> None:
+    data = {"friendly_name": "bulb", "status": "successful", "definition": {"model": "LED1", "vendor": "IKEA"}}
+    said = one(come("zigbee2mqtt/bridge/event", {"type": "device_interview", "data": data}))
+    assert said.texts["interview"] == "successful"
+    assert "status" not in said.texts
+    assert (said.texts["model"], said.texts["manufacturer"]) == ("LED1", "IKEA")
+
+
+def test_the_list_of_devices_of_the_first_version() -> None:
+    body = [{"ieeeAddr": "0x00158d0001dc126a", "friendly_name": "attic", "model": "WSDCGQ11LM", "vendor": "Xiaomi"}]
+    said = one(come("zigbee2mqtt/bridge/config/devices", body))
+    assert (said.device, said.kind) == ("attic", "description")
+    assert (said.texts["model"], said.texts["manufacturer"]) == ("WSDCGQ11LM", "Xiaomi")
 
 
 def test_device_information_in_a_state_describes() -> None:
