@@ -173,7 +173,7 @@ class LogIntake:
                 try:
                     self._bounds.check_foreign(message)
                     if family is not NATIVE:
-                        message.decoder = family.name
+                        message.decoder = message.decoder if family.names_itself else family.name
                         message.raw = None if n else data  # once is enough to read it again
                     if key and not message.id:
                         parts = [key, *[str(index)] * (len(payloads) > 1), *[str(n)] * (len(messages) > 1)]

@@ -6,12 +6,29 @@ wrong with it.
 
 import json
 import uuid
+from base64 import b64encode
 from typing import Any, cast
 
 from headwater.ids import hashed
 
 _NAMES = ("device", "device_id")
 _SEQUENCES = ("seq", "sequence")
+
+
+def passed_on(topic: str, payload: bytes, now: int) -> bytes:
+    """A payload of a foreign format, with its topic (`ingest.decoders.passed_on`). `now`: milliseconds since 1970."""
+    own = uuid.uuid4().hex[:16]
+    said = {"passed_on": 1, "topic": topic, "payload_base64": b64encode(payload).decode(), "at": now, "id": own}
+    return json.dumps(said, separators=(",", ":")).encode()
+
+
+def names_device(payload: bytes) -> bool:
+    """True for an object in Headwater's own form that says whose it is."""
+    try:
+        found: Any = json.loads(payload)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and any(name in found for name in _NAMES)
 
 
 def buffered(line: bytes, now: int, device: str = "", *, again: bool = False) -> bytes:

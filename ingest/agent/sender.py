@@ -13,6 +13,7 @@ import sqlite3
 import ssl
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from itertools import takewhile
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ import structlog
 
 from headwater.errors import ConfigError, Unavailable
 from ingest.agent.buffer import Buffer, Waiting
+from ingest.decoders.passed_on import MARK, NAME
 
 log = structlog.get_logger()
 
@@ -75,6 +77,8 @@ class Sender:
                 await _rest(stop, _PAUSE)
 
     def _pass_on(self, lines: list[Waiting]) -> None:
+        foreign = lines[0].line.startswith(MARK)
+        lines = list(takewhile(lambda one: one.line.startswith(MARK) == foreign, lines))
         rejected = self._send(lines)
         if rejected is None:
             return
@@ -92,7 +96,8 @@ class Sender:
         if self._connection is None:
             self._connection = self._connect()
         try:
-            self._connection.request("POST", self._path, body, headers)
+            path = f"{self._path}?decoder={NAME}" if lines[0].line.startswith(MARK) else self._path
+            self._connection.request("POST", path, body, headers)
             reply = self._connection.getresponse()
             data, status, after = reply.read(2**24), reply.status, reply.headers.get("Retry-After", "")
         except (OSError, HTTPException) as error:

@@ -18,13 +18,13 @@ import structlog
 
 from headwater.errors import Unavailable
 from ingest.agent.buffer import Buffer, NoRoom
-from ingest.agent.lines import buffered
+from ingest.agent.lines import buffered, names_device, passed_on
 from ingest.bridge.link import Broker, Link, OldBroker, linked
-from ingest.decoders.catalogue import Catalogue
+from ingest.decoders.families import built_in
 
 log = structlog.get_logger()
 
-_TOPICS = Catalogue()
+_TOPICS = built_in()
 _READ = 2**18
 _LONGEST = 2**20
 _PAUSE = 0.2
@@ -165,7 +165,10 @@ class Mqtt:
         """What comes in one turn is kept in one transaction."""
         source = _TOPICS.source(topic)
         now = time.time_ns() // 1_000_000
-        self._coming.append(buffered(payload, now, source.device, again=True))
+        if source.decoder == "native" or (not source.decoder and names_device(payload)):
+            self._coming.append(buffered(payload, now, source.device, again=True))
+        else:
+            self._coming.append(passed_on(topic, payload, now))
         before = self._kept
         if before is None or before.done():
             self._kept = asyncio.ensure_future(self._keep())

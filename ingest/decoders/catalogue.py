@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from headwater.errors import Rejected
 from ingest.contract import NOTHING_KNOWN, Context, Source
-from ingest.decoders import native
+from ingest.decoders import native, passed_on
 from ingest.decoders.family import Family
 from ingest.decoders.naming import device_name
 from ingest.decoders.parts import short
@@ -31,6 +31,8 @@ class Catalogue:
         self.version = 0
         self.families: tuple[Family, ...] = ()
         self.context: Context = NOTHING_KNOWN
+        through = passed_on.PassedOn(self.source, self.by_source)
+        self._passed_on = Family(passed_on.NAME, through, title="Passed on by an agent", names_itself=True)
         self.extend(())
 
     def extend(self, families: Sequence[Family]) -> None:
@@ -39,6 +41,7 @@ class Catalogue:
         self.families = (*families, *(family for family in self._fixed if family.name not in names))
         self._names = {name: family for family in reversed(self.families) for name in (*family.aliases, family.name)}
         self._names |= dict.fromkeys(("native", "flat"), NATIVE)
+        self._names[passed_on.NAME] = self._passed_on
         self._patterns: list[tuple[str, re.Pattern[str]]] = [("native", compile_pattern(NATIVE_TOPIC))]
         for family in self.families:
             for pattern in self._topics.get(family.name, family.topics):

@@ -14,7 +14,7 @@ class Family(NamedTuple):
 
     `topics`: patterns (`ingest.decoders.patterns`). `models`: names of models whose devices speak it. `recognises`:
     true for bytes that are surely this family's; it sees what every sender sends, so it must be quick. `title`: what
-    people call it. `aliases`: other names it is asked for by.
+    people call it. `aliases`: other names it is asked for by. `names_itself`: its messages say which decoder made them.
     """
 
     name: str
@@ -24,3 +24,4 @@ class Family(NamedTuple):
     recognises: Callable[[bytes], bool] | None = None
     title: str = ""
     aliases: tuple[str, ...] = ()
+    names_itself: bool = False

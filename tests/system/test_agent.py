@@ -210,3 +210,45 @@ def test_two_agents_do_not_share_a_buffer(tmp_path: Path, program: Program) -> N
         assert other.process.wait(20) == 1
     finally:
         agent.kill()
+
+
+def test_what_a_local_brokers_devices_say_in_their_own_formats_is_passed_on(tmp_path: Path, program: Program) -> None:
+    program.start()
+    with mosquitto(tmp_path / "broker") as broker:
+        agent = Agent(tmp_path, program.url, "--mqtt", f"127.0.0.1:{broker.port}", "--filter", "#")
+        try:
+            agent.start()
+            deadline = time.monotonic() + 20
+            while "headwater-agent-" not in broker.said():
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            said = {
+                "tele/plug-1/SENSOR": b'{"Time":"2026-11-21T20:00:00","ENERGY":{"Power":41}}',
+                "tele/plug-1/LWT": b"Online",
+                "devices/pump-7/telemetry": b'{"fields":{"n":1}}',
+                "nobody/reads/this": b"\x00\x01",
+            }
+            for topic, payload in said.items():
+                command = [
+                    "mosquitto_pub",
+                    "-h",
+                    "127.0.0.1",
+                    "-p",
+                    str(broker.port),
+                    "-q",
+                    "1",
+                    "-r",
+                    "-t",
+                    topic,
+                    "-s",
+                ]
+                subprocess.run(command, input=payload, check=True, timeout=20)
+            agent.wait_until(lambda told: told.startswith("0 waiting") and "3 sent, 1 rejected" in told)
+            found = program.get("/api/v1/devices/plug-1/latest")
+            assert (found["decoder"], found["fields"]["ENERGY.Power"]["value"]) == ("tasmota", 41)
+            assert found["texts"]["status"]["value"] == "online"
+            assert values(program, "pump-7") == [1]
+            (waits,) = program.get("/api/v1/rejected")["items"]
+            assert waits["reason"] == "no_decoder"
+        finally:
+            agent.kill()
