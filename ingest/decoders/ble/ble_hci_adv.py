@@ -10,8 +10,9 @@ under lock (Xiaomi MiBeacon 4 and 5, encrypted BTHome, pvvx) need the key once, 
 remembered for its address as long as the process runs. Without it they are rejected as `encrypted`.
 
 Out: the values that the maker's format has (`ingest/decoders/ble/makers/`): `temperature` °C, `humidity` %,
-`pressure` hPa, `battery` %, `voltage` V, `motion`, `button` …; texts `type` (model), `firmware` (maker and format),
-`mac`, `local_name`; `rssi` dBm; `packet`, which is `seq` where it is a counter. Presses and locks are of kind `event`.
+`pressure` hPa, `battery` %, `voltage` V, `motion`, `button` …; texts `type` and `model`, `manufacturer`, `firmware`
+(maker and format), `mac`, `local_name`; `rssi` dBm; `packet`, which is `seq` where it is a counter. Presses and locks
+are of kind `event`.
 
 Example, hex text: `043e1d02010000f4830238c1a41110161a18a4c1380283f400a22f5f0bf819df` (blanks are skipped):
 16.2 °C, 47 %, 3.064 V, battery 95 %, heard with −33 dBm.
@@ -97,7 +98,9 @@ def told(payload: Payload, advert: Advert, reading: Reading, gateway: str, devic
             draft.put(name, value)
     draft.at = reading.at
     texts, packet = draft.texts, reading.packet
-    texts["type"], texts["firmware"] = reading.model, reading.firmware
+    texts["type"] = texts["model"] = reading.model
+    texts.setdefault("manufacturer", reading.firmware.partition(" (")[0])
+    texts["firmware"] = reading.firmware
     if plain_address(device):
         texts["mac"] = device
     draft.put("local_name", advert.local_name)

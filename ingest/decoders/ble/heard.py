@@ -47,7 +47,7 @@ def say(draft: Draft, advert: bytes, key: Key) -> None:
             draft.note(name, "no value: the sensor or probe is not there, or not ready")
         else:
             draft.put(name, value)
-    draft.put("type", reading.model)
+    draft.texts["type"] = draft.texts["model"] = reading.model
 
 
 def hexadecimal(text: object) -> bytes:

@@ -233,7 +233,7 @@ def _tyre(_: Advert, values: Values) -> Values:
     pressure = values["pressure"]
     if isinstance(pressure, int | float):
         values["pressure"] = pressure / 1000
-    return _renamed(values)
+    return _renamed(values) | {"unit.pres": "bar"}
 
 
 def _qingping(_: Advert, values: Values) -> Values:

@@ -60,7 +60,8 @@ def test_a_tag_is_the_device_and_whoever_heard_it_the_gateway() -> None:
         "packet": 32,
         "rssi": -60,
     }
-    assert message.texts == {"type": "ATC", "firmware": "ATC (Custom)", "mac": TAG}
+    about = {"type": "ATC", "model": "ATC", "manufacturer": "ATC", "firmware": "ATC (Custom)"}
+    assert message.texts == {**about, "mac": TAG}
     assert message.heard_by == [Heard(GATEWAY, -60)]
 
 
