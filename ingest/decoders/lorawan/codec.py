@@ -9,6 +9,7 @@ each time, so that nothing one device said can show up in what another says. One
 memory, is stopped and its world thrown away. See docs/decisions/019-quickjs-for-makers-codecs.md.
 """
 
+import re
 import threading
 from collections.abc import Callable
 from importlib.resources import files
@@ -27,6 +28,12 @@ _FOLDER = files("ingest.decoders.lorawan")
 _BUFFER = (_FOLDER / "buffer.js").read_text("utf-8")
 _WORLD = (_FOLDER / "sandbox.js").read_text("utf-8")
 _NOW = -1.0
+_EXPORT = re.compile(
+    r"^export[ \t]+(?:default[ \t]+)?(?=(?:async[ \t]+)?(?:function|const|let|var|class)\b)"
+    r"|^export[ \t]*(?:default[ \t]+\w+|\{[^{}\n]*\})[ \t]*;?[ \t]*$",
+    re.MULTILINE,
+)
+"""What makes a module of a script whose functions are found by their names anyway. Lines keep their numbers."""
 
 Call = Callable[[str, int, float], str]
 
@@ -70,7 +77,7 @@ class Sandboxed:
 
     def __init__(self, name: str, source: str, limits: Limits) -> None:
         self._name = name
-        self._source = source.removeprefix("\ufeff")
+        self._source = _EXPORT.sub("", source.removeprefix("\ufeff"))
         self._limits = limits
         self._own = threading.local()
         self._open()

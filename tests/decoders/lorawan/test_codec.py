@@ -32,6 +32,8 @@ def refusal(codec: Codec, data: bytes = b"\x01") -> str:
         "function Decoder(bytes, port) { return {bytes: bytes, port: port}; }",
         "'use strict'; module.exports = {decodeUplink: i => ({data: {bytes: i.bytes, port: i.fPort}})};",
         "exports.decodeUplink = function (i) { return {data: {bytes: i.bytes, port: i.fPort}}; };",
+        "export function decodeUplink(i) { return {data: {bytes: i.bytes, port: i.fPort}}; }",
+        "const decodeUplink = i => ({data: {bytes: i.bytes, port: i.fPort}});\nexport { decodeUplink };\nexport default decodeUplink;",
         "\ufefffunction decodeUplink(i) { return {data: {bytes: i.bytes, port: i.fPort}}; } // the end",
     ],
 )
