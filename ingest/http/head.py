@@ -3,6 +3,7 @@
 In: method, target, header lines (names in lower case). Out: a `Head`; what is wrong with it stands in `refusal`.
 Routes: `POST /ingest` and `POST /ingest/{device}`, either with `?decoder=NAME`, or `?topic=TOPIC` as
 if it had come by MQTT. Other parameters are the decoder's (`query`): a request without a body is its query, also a GET.
+A content type that is one format's own (`application/senml+json`) chooses its decoder where nothing else does.
 `/ingest/{device}/blob` is another route (`ingest.blobs`).
 """
 
@@ -24,6 +25,15 @@ BLOB = b"/blob"
 
 _LINES = {"application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"}
 _NATIVE = {"", "native", "flat"}
+_FORMATS = {
+    **{f"application/{kind}+{form}": "senml" for kind in ("senml", "sensml") for form in ("json", "cbor", "xml")},
+    **dict.fromkeys(
+        ("application/cbor", "application/msgpack", "application/x-msgpack", "application/vnd.msgpack"),
+        "telegraf_binary",
+    ),
+}
+"""The decoder of a content type that says which format it is."""
+
 _OF_INTEREST = {
     b"authorization",
     b"connection",
@@ -162,6 +172,8 @@ def _route(target: bytes, content_type: bytes) -> Route | None:
     decoder, topic = _named(asked, "decoder"), _named(asked, "topic")
     media = content_type.partition(b";")[0].strip().lower().decode("latin-1")
     device = unquote(path[len(PATH) + 1 :].decode("latin-1"))
+    if not decoder and not topic:
+        decoder = _FORMATS.get(media, "")
     native = decoder in _NATIVE and not topic
     return Route(
         device[:_NAME], decoder[:_NAME], media[:_NAME], media in _LINES, native, "" if native else asked[:_QUERY], topic

@@ -1,7 +1,7 @@
 """SenML: measurements as constrained devices and LwM2M send them, in JSON, CBOR or XML.
 
-By HTTP `?decoder=senml` (application/senml+json, senml+cbor, senml+xml and the sensml ones), by MQTT on
-`channels/ID/messages`, as Magistrala has it.
+By HTTP `?decoder=senml`, or a content type of its own (application/senml+json, senml+cbor, senml+xml, and sensml), by
+MQTT on `channels/ID/messages`, as Magistrala has it.
 
     [{"bn": "urn:dev:ow:10e2073a0108:", "bt": 1763700000, "n": "temp", "u": "Cel", "v": 23.1}, {"n": "on", "vb": true}]
 

@@ -1,7 +1,8 @@
 """Binary payloads as Telegraf reads them: CBOR and MessagePack by themselves, everything else by a layout.
 
-By HTTP `?decoder=telegraf_binary`. CBOR and MessagePack name their values; keys that are numbers are `n258`, bytes that
-are no text are in hex. Any other payload needs its layout, in the words of Telegraf's `binary` parser:
+By HTTP `?decoder=telegraf_binary`, or the content types application/cbor and application/msgpack. CBOR and MessagePack
+name their values; keys that are numbers are `n258`, bytes that are no text are in hex. Any other payload needs its
+layout, in the words of Telegraf's `binary` parser:
 
     ?decoder=telegraf_binary&endianness=le&entries=_::32,x:float32,y:float32,:unix
 

@@ -108,6 +108,15 @@ async def test_another_decoder_gets_the_body_as_it_is():
         assert [taken.payloads for taken in there.intake.taken] == [[b" [1, 2]\n"], [b'{"a":1}\n{"b":2}'], [b"1", b"2"]]
 
 
+async def test_a_content_type_of_one_format_chooses_its_decoder_where_nothing_else_does():
+    async with site() as there:
+        await there.ask(post(b'[{"n":"a"}]', "Content-Type: application/senml+json; charset=utf-8"))
+        await there.ask(post(b"[1]", "Content-Type: application/senml+json", target="/ingest/x?decoder=native"))
+        await there.ask(post(b"\xa1\x61a\x01", "Content-Type: application/cbor", target="/ingest/x"))
+        said = [(taken.source.decoder, taken.payloads) for taken in there.intake.taken]
+        assert said == [("senml", [b'[{"n":"a"}]']), ("native", [b"1"]), ("telegraf_binary", [b"\xa1\x61a\x01"])]
+
+
 async def test_the_source_is_one_object_while_the_target_is_one():
     async with site() as there:
         peer = await there.peer()
