@@ -5,7 +5,7 @@ Topics: `shellies/NAME/relay/0`, `…/emeter/0/power`, `…/sensor/temperature`,
 
 Out: names as the topic has them, with dots: `shellies/plug/relay/0/power` `12.5` → `relay.0.power` 12.5. Relays, lamps
 and inputs are booleans (`overpower`: false, and `relay.0.overpower` true). `/status` and `info` keep the JSON's names;
-`rssi` and `battery` beside them. Units are Shelly's: `power` W, `energy` watt-minutes, `total` Wh, `temperature` °C.
+`rssi` and `battery` beside them. Energies stay in Shelly's units, with `unit.NAME`: `energy` W·min, `total` Wh.
 `announce` and `/settings` describe; `online` is a status; `input_event` is an event; `command` and `set` are commands.
 
 Format: Shelly Gen1 API reference (shelly-api-docs.shelly.cloud/gen1).
@@ -39,6 +39,7 @@ TOPICS = (
 )
 _SWITCHES = frozenset({"relay", "light", "color", "white"})
 _FLAGS = frozenset({"input", "longpush", "overtemperature", "overload", "ext_switch"})
+_ENERGIES = {"energy": "W·min", "returned_energy": "W·min", "total": "Wh", "total_returned": "Wh"}
 _ON = {"on": True, "off": False, "overpower": False}
 
 
@@ -126,6 +127,8 @@ def _scalar(payload: Payload, parts: Sequence[str], text: str) -> Message:
     else:
         draft.put(name, bare(text))
         shelly_status.tidy(draft)
+        if parts[-1] in _ENERGIES and name in draft.fields:
+            draft.texts[f"unit.{name}"] = _ENERGIES[parts[-1]]
         if name == "sensor.battery" and name in draft.fields:
             draft.fields["battery"] = draft.fields[name]
     return draft.message()

@@ -36,6 +36,8 @@ _UNITS = {
     "Distance": "cm",
 }
 
+_BY_SENSOR = {f"{sensor}.Distance": "mm" for sensor in ("VL53L0X", "VL53L1X", "VL53L0X-1", "VL53L1X-1")}
+
 
 def status(payload: Payload, last: str, value: Mapping[str, Any]) -> list[Message]:
     """The sections of `Status`, or an INFO; none if there is nothing but readings in it."""
@@ -80,7 +82,7 @@ def discovery(payload: Payload, value: Mapping[str, Any]) -> list[Message | Reje
     fill(seen, snapshot)
     for name in seen.fields:
         parts = [part for part in name.split(".") if not part.isdigit()]
-        unit = _UNITS.get(".".join(parts[1:])) or _UNITS.get(parts[-1] if parts else "")
+        unit = _BY_SENSOR.get(name) or _UNITS.get(".".join(parts[1:])) or _UNITS.get(parts[-1] if parts else "")
         if unit is not None:
             draft.texts[f"unit.{name}"] = unit
     draft.texts["sensors"] = ", ".join(key for key, item in snapshot.items() if isinstance(item, dict))[:1024] or "none"
@@ -143,3 +145,4 @@ def _name(draft: Draft, **texts: str) -> None:
         draft.put(name, text)
     if texts.get("model") or texts.get("firmware"):
         draft.texts["manufacturer"] = "Tasmota"
+        draft.texts["unit.Wifi.RSSI"] = "%"  # a quality, not dBm: that is Wifi.Signal

@@ -33,6 +33,13 @@ def test_one_value_a_topic(path: str, text: object, fields: dict[str, object]) -
     assert (said.device, said.kind, said.fields) == ("shelly-1", "telemetry", fields)
 
 
+@pytest.mark.parametrize(("path", "unit"), [("relay/0/energy", "W·min"), ("emeter/1/total", "Wh")])
+def test_an_energy_says_its_unit(path: str, unit: str) -> None:
+    said = one(come(f"shellies/shelly-1/{path}", "4711.5"))
+    name = path.replace("/", ".")
+    assert (said.fields, said.texts) == ({name: 4711.5}, {f"unit.{name}": unit})
+
+
 def test_texts_stay_texts() -> None:
     assert one(come("shellies/shelly-1/roller/0", "open")).texts == {"roller.0": "open"}
     assert one(come("shellies/shelly-1/sensor/act_reasons", '["battery","sensor"]')).texts == {
