@@ -33,6 +33,7 @@ from ingest.quotas import Meter
 _SHORTEST = 0.01
 """Seconds that a pause lasts at least."""
 
+_LIVE: Final = State.LIVE
 _PINGRESP: Final = b"\xd0\0"
 
 
@@ -42,19 +43,24 @@ class Connection(Entering):
     __slots__ = ()
 
     def data_received(self, data: bytes) -> None:
-        if self._state > State.LIVE:
+        if self._state > _LIVE:
             return
         self._heard = self._broker.clock()
-        found, client = self._reader.feed(data), self._client
-        if self._reader.plain and client is not None:
+        client, reader = self._client, self._reader
+        if client is not None and reader.rest is None and self._state is _LIVE and client.inbound.straight(data):
+            if self._meter is not None:
+                self._pay(1, len(data), self._meter)
+            return
+        found = reader.feed(data)
+        if reader.plain and client is not None:
             client.inbound.take(cast("list[Publish]", found))
         else:
             self._take(found)
         if self._meter is not None:
-            count = len(found) if self._reader.plain else sum(type(packet) is Publish for packet in found)
+            count = len(found) if reader.plain else sum(type(packet) is Publish for packet in found)
             self._pay(count, len(data), self._meter)
-        if self._reader.broken is not None and self._state is not State.JOINING:
-            self._refuse(self._reader.broken)
+        if reader.broken is not None and self._state is not State.JOINING:
+            self._refuse(reader.broken)
 
     def _take(self, packets: list[Packet]) -> None:
         """Packets of every kind, in their order; PUBLISHes that stand together go together."""

@@ -31,7 +31,6 @@ from ingest.mqtt.packets import (
 from ingest.mqtt.properties import NONE, Properties
 from ingest.mqtt.reasons import ReasonCode, return_code
 
-_ONE: Final = struct.Struct(">I").pack
 _FIRST: Final[dict[type[Answer], int]] = {
     Puback: packets.PUBACK,
     Pubrec: packets.PUBREC,
@@ -88,10 +87,14 @@ def publish_parts(packet: Publish, version: int) -> tuple[bytes, bytes]:
     return b"".join((bytes((packets.PUBLISH | packet.flags,)), wire.write_variable(size), topic)), tail
 
 
+word: Final = struct.Struct(">I").pack
+"""One of `words`."""
+
+
 def words(answers: list[int]) -> bytes:
     """Many four-byte packets at once, each `first byte << 24 | 2 << 16 | packet id`: PUBACK and the like, SUCCESS."""
     if len(answers) == 1:
-        return _ONE(answers[0])
+        return word(answers[0])
     return struct.pack(f">{len(answers)}I", *answers)
 
 

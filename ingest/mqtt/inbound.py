@@ -1,23 +1,24 @@
-"""PUBLISHes of one connection on their way to the intake, and their acknowledgements on the way back.
+"""PUBLISHes of one connection on their way to the intake.
 
-In: PUBLISHes in the order they came, and the intake's word that receipts are settled. Out: calls of `Intake.accept`,
-and PUBACKs and PUBRECs in the order of the PUBLISHes, one write a flush. What the intake would not take is held back,
-bounded; beyond the bound the socket is not read.
+In: PUBLISHes in the order they came, or a read that is plainly one of them. Out: calls of `Intake.accept`, with
+receipts that `ingest.mqtt.answering` answers. What the intake would not take is held back, bounded; beyond the bound
+the socket is not read.
 """
 
-from typing import Final, Protocol
+from typing import Final
 
-from headwater.registry import Identity
 from ingest.contract import Source
 from ingest.mqtt import encoding
+from ingest.mqtt.answering import PUBACKED, PUBRECED, Answering, Wire
 from ingest.mqtt.broker import UNHEARD, Broker, PublishReceipt
 from ingest.mqtt.held import HELD, Held, fitting
-from ingest.mqtt.packets import PUBACK, PUBREC, QOS_2, RETAIN, Puback, Pubcomp, Publish, Pubrec
-from ingest.mqtt.properties import NONE, Properties
-from ingest.mqtt.reasons import OF_REJECTION, ReasonCode
+from ingest.mqtt.packets import QOS_2, RETAIN, Publish
+from ingest.mqtt.properties import NONE
+from ingest.mqtt.reasons import ReasonCode
 from ingest.mqtt.sessions import Session
 from ingest.mqtt.stream import Stream
-from ingest.mqtt.terms import Terms
+from ingest.mqtt.terms import Limits, Terms
+from ingest.mqtt.way import Way
 
 _SOURCES = 256
 """Sources kept for a connection, one a topic and content type."""
@@ -25,68 +26,57 @@ _SOURCES = 256
 _UNRELEASED = 1000
 """QoS 2 messages that a 3.1.1 client, which knows no receive maximum, may leave without a PUBREL, at least."""
 
-_EXPLAINED = 256
-"""Characters of a reason string at most."""
-
-_PUBACK: Final = PUBACK << 24 | 2 << 16
-_PUBREC: Final = PUBREC << 24 | 2 << 16
-_TYPE: Final = 0xFFFF << 16
 _SPECIAL: Final = RETAIN | QOS_2
 
 
-class Wire(Protocol):
-    """The connection that the PUBLISHes come from."""
-
-    def end(self, code: ReasonCode, detail: str) -> None:
-        """Tell the client why, and close. `abandon` is called before this returns."""
-        ...
-
-    def pause(self) -> None:
-        """Stop reading the socket."""
-        ...
-
-    def resume(self) -> None:
-        """Read it again."""
-        ...
-
-    def emptied(self) -> None:
-        """Nothing is held back any more."""
-        ...
-
-
-class Inbound:
+class Inbound(Answering):
     """`ingest.contract.Owner` of its connection's receipts."""
 
     __slots__ = (
-        "_broker", "_groups", "_held", "_identity", "_in_flight", "_maximum", "_over", "_peer", "_pending",
-        "_session", "_sources", "_terms", "_topic_length", "_waiting", "_wanted", "_wire", "_write",
+        "_groups", "_held", "_latest", "_maximum", "_peer", "_sources", "_straight_size", "_topic_length", "_waiting",
+        "_wanted", "_way",
     )  # fmt: skip
 
     def __init__(self, broker: Broker, wire: Wire, session: Session, terms: Terms, stream: Stream) -> None:
-        self._broker = broker
-        self._wire = wire
-        self._write = stream.write
-        self._session = session
-        self._identity: Identity = session.identity
-        self._terms = terms
+        super().__init__(broker, wire, session, terms, stream)
         self._peer = stream.peer
         quota = broker.quotas.of(session.identity)
         self._maximum = min(broker.config.in_flight, quota.in_flight)
         self._topic_length = quota.topic_length
-        self._pending: list[PublishReceipt] = []
         self._sources: dict[str | tuple[str, str], Source] = {}
         self._wanted = broker.plane.table.wanted
         self._groups = broker.plane.table.groups.members
-        resumed = len(session.received) if terms.version == 5 else 0
-        self._in_flight = resumed  # accepted, with QoS 1 or 2, and not answered (version 5 and QoS 2: not released)
         self._held: Held | None = None
         self._waiting = False  # the broker will call `relieved`
-        self._over = False  # nothing more is taken, nothing more is acknowledged
+        self._latest = ""  # the topic that came last
+        self._way: Way | None = None  # of that topic, if it came twice
+        self._straight_size = Limits.of(broker.config, quota).payload_size
 
     @property
     def holds(self) -> bool:
         """Something that came is not yet with the intake."""
         return self._held is not None
+
+    def straight(self, data: bytes) -> bool:
+        """Take what was read, if it is one whole PUBLISH with QoS 1 on the same topic as before, and nothing is odd.
+
+        False: nothing was done; then it is for the reader. With one message in flight this is nearly every read.
+        """
+        way = self._way
+        if way is None or not (body := way.payload(data)):
+            return False
+        broker = self._broker
+        if self._over or self._held is not None or self._in_flight >= self._maximum or broker.full:
+            return False
+        if broker.router.subscriptions.count or self._wanted.count or self._groups.count:
+            return False
+        receipt = PublishReceipt(self, answers=(PUBACKED | data[body - way.back] << 8 | data[body - way.back + 1],))
+        self._pending.append(receipt)
+        self._in_flight += 1
+        broker.accept(self._identity, way.source, (data[body:],), receipt)
+        if not receipt.waiting:
+            self._acknowledge()
+        return True
 
     def take(self, publishes: list[Publish]) -> None:
         """PUBLISHes that came, in their order."""
@@ -169,7 +159,7 @@ class Inbound:
         """Hand them to the intake; those that stand together and differ in their payload alone under one receipt."""
         if len(publishes) == 1 and not publishes[0].flags & _SPECIAL:
             packet_id = publishes[0].packet_id
-            self._accept_run(publishes, [_PUBACK | packet_id] if packet_id else [])
+            self._accept_run(publishes, [PUBACKED | packet_id] if packet_id else [])
         else:
             self._accept_runs(publishes)
 
@@ -191,13 +181,13 @@ class Inbound:
                 run, answers = [], []
                 topic, given, unnumbered = publish.topic, publish.properties, not packet_id
                 alone = bool(publish.flags & RETAIN)
-            answer = _PUBACK
+            answer = PUBACKED
             if publish.flags & QOS_2:
                 if not self._takes(publish):
                     if self._over:
                         break
                     continue
-                answer = _PUBREC
+                answer = PUBRECED
             run.append(publish)
             if packet_id:
                 answers.append(answer | packet_id)
@@ -216,6 +206,10 @@ class Inbound:
             if len(self._sources) >= _SOURCES:
                 self._sources.clear()
             source = self._sources[key] = broker.source(self._identity, first, self._peer)
+        if first.topic is not self._latest:
+            self._latest, self._way = first.topic, None
+        elif self._way is None and source is not UNHEARD and source.content_type == "":
+            self._way = Way(first.topic, source, self._terms.version, self._straight_size)
         receipt = PublishReceipt(self, answers=answers)
         if broker.router.subscriptions.count:
             receipt.publishes = run
@@ -235,86 +229,10 @@ class Inbound:
         received = self._session.received
         if publish.packet_id in received:
             if received[publish.packet_id]:
-                self._write(encoding.words([_PUBREC | publish.packet_id]))
+                self._write(encoding.words([PUBRECED | publish.packet_id]))
             return False
         if len(received) >= max(_UNRELEASED, self._maximum):
             self._wire.end(ReasonCode.QUOTA_EXCEEDED, "too many QoS 2 messages that are not released")
             return False
         received[publish.packet_id] = False
         return True
-
-    def _acknowledge(self) -> None:
-        """Answer the PUBLISHes at the head that are settled, and route what is valid."""
-        answers: list[int] = []
-        settled = 0
-        failed = False
-        for receipt in self._pending:
-            if receipt.waiting:
-                break
-            settled += 1
-            failed = receipt.failed
-            if failed:
-                break
-            if receipt.rejections is None or self._terms.version == 4 or not receipt.answers:
-                answers += receipt.answers
-            else:
-                self._answer_each(receipt, answers)
-                answers = []
-            if receipt.publishes is not None or receipt.chosen:
-                self._broker.deliver(receipt, self._session.key)
-        if not settled:
-            return
-        del self._pending[:settled]
-        if answers:
-            self._answer(answers)
-        if failed and not self._over:
-            self._wire.end(ReasonCode.SERVER_BUSY, "the log cannot take it now; send again")
-
-    def _answer(self, answers: list[int]) -> None:
-        """Send PUBACKs and PUBRECs that say SUCCESS."""
-        self._in_flight -= len(answers)
-        received = self._session.received
-        if received:
-            for answer in answers:
-                if answer & _TYPE == _PUBREC:
-                    received[answer & 0xFFFF] = True
-                    self._in_flight += self._terms.version == 5
-            self._session.changed()
-        if not self._over:
-            self._write(encoding.words(answers))
-
-    def _answer_each(self, receipt: PublishReceipt, before: list[int]) -> None:
-        """Version 5: say of each message whether it was valid, and if not, why. `before`: what is to be sent first."""
-        if before:
-            self._answer(before)
-        reasons = {rejection.at: rejection for rejection in receipt.rejections or ()}
-        for at, answer in enumerate(receipt.answers):
-            rejection = reasons.get(at)
-            if rejection is None:
-                self._answer([answer])
-                continue
-            packet_id = answer & 0xFFFF
-            self._in_flight -= 1
-            self._session.received.pop(packet_id, None)
-            kind = Puback if answer & _TYPE == _PUBACK else Pubrec
-            code = OF_REJECTION.get(rejection.reason, ReasonCode.UNSPECIFIED_ERROR)
-            text = f"{rejection.reason}: {rejection.detail}"[:_EXPLAINED]
-            data = encoding.encode(kind(packet_id, code, Properties(reason_string=text)), 5)
-            if not self._terms.explain or len(data) > self._terms.packet_limit:
-                data = encoding.encode(kind(packet_id, code), 5)
-            if not self._over:
-                self._write(data)
-
-    def released(self, packet_id: int) -> None:
-        """PUBREL: the client knows that we have its QoS 2 message; its packet id may be used again."""
-        done = self._session.received.get(packet_id)
-        if done is False:
-            self._wire.end(ReasonCode.PROTOCOL_ERROR, f"PUBREL before the PUBREC of packet {packet_id}")
-            return
-        code = ReasonCode.PACKET_IDENTIFIER_NOT_FOUND
-        if done:
-            del self._session.received[packet_id]
-            self._session.changed()
-            self._in_flight -= self._terms.version == 5
-            code = ReasonCode.SUCCESS
-        self._write(encoding.encode(Pubcomp(packet_id, code), self._terms.version))

@@ -50,12 +50,12 @@ class Reader:
 
     `limit`: the largest packet; `payload_limit`: the largest payload of a PUBLISH; `aliases`: the topic alias maximum
     that the peer was told. `version` is 0 until known. After `broken` is set nothing more is read. `plain`: what was
-    read last is PUBLISHes alone.
+    read last is PUBLISHes alone. `rest`: what has come of a packet that is not complete; None if there is none.
     """
 
     __slots__ = (
         "_alias_maximum", "_aliases", "_bound", "_kinds", "_known", "_limit", "_names", "_need", "_payload_limit",
-        "_peer", "_prefix", "_rest", "_sections", "broken", "plain", "version",
+        "_peer", "_prefix", "_sections", "broken", "plain", "rest", "version",
     )  # fmt: skip
 
     def __init__(
@@ -75,13 +75,13 @@ class Reader:
         self._names: dict[bytes, str] = {}
         self._prefix, self._known = _NO_TOPIC, None
         self._sections: dict[bytes, Properties] | None = None
-        self._rest: bytearray | None = None
+        self.rest: bytearray | None = None
         self._need = 0
 
     @property
     def waiting(self) -> int:
         """Bytes of the packet that is not complete yet."""
-        return len(self._rest) if self._rest is not None else 0
+        return len(self.rest) if self.rest is not None else 0
 
     def narrow(self, limit: int, payload_limit: int) -> None:
         """Take less from now on; called when the CONNECT has been read."""
@@ -94,20 +94,20 @@ class Reader:
         self.plain = True
         if self.broken is not None:
             return found
-        rest = self._rest
+        rest = self.rest
         if rest is not None:
             rest += data
             if len(rest) < self._need:
                 return found
             data = bytes(rest)
-            self._rest = None
+            self.rest = None
         try:
             at = self._read(data, found)
         except MalformedPacket as error:
             self.broken = error
         else:
             if at < len(data):
-                self._rest = bytearray(memoryview(data)[at:])
+                self.rest = bytearray(memoryview(data)[at:])
         return found
 
     def _read(self, data: bytes, found: list[Packet]) -> int:  # noqa: C901, PLR0912, PLR0915  a call a message is dear
