@@ -45,15 +45,25 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     value = parse(payload.data)
     found = {} if "model" in value else properties(value, keys_of(payload))
     draft = Draft(payload, _device(payload, value, found))
-    draft.tree({name: item for name, item in value.items() if name not in _RAW or "model" in value})
+    for name, item in value.items():
+        if isinstance(item, dict | list):
+            draft.tree(item, name)
+        elif not found or name not in _RAW:
+            draft.put(name, item)
+    fields, texts = draft.fields, draft.texts
     for name, item in found.items():
-        if item is None:
+        kind = item.__class__
+        if kind is str:  # ours, or a few bytes of the advert
+            texts[name] = item  # pyright: ignore[reportArgumentType] - looked at above
+        elif kind is bool:
+            fields[name] = item  # pyright: ignore[reportArgumentType] - looked at above
+        elif item is None:
             draft.note(name, "no value: the sensor or probe is not there, or not ready")
         else:
             draft.put(name, item)
-    percent = draft.fields.get("batt")
+    percent = fields.get("batt")
     if percent is not None and 0 <= percent <= 100:
-        draft.fields["battery"] = percent
+        fields["battery"] = percent
     gateway = _gateway(payload)
     if gateway and gateway != draft.device:
         draft.heard_by = [Heard(gateway, as_float(value.get("rssi")))]
