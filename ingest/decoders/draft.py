@@ -11,6 +11,7 @@ unit is normalised to that of `ingest.decoders.units`; where a value is left out
 """
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from math import isfinite
 from typing import Any
 
@@ -24,6 +25,10 @@ NAME = 128
 DEPTH = 32
 MOST = 256
 COMMAND = "command"
+_REMEMBERED = 10_000
+_good: set[str] = set()
+"""Names that were looked at once and may be names of fields."""
+
 NOTHING = frozenset({"", "null", "none", "None", "unknown", "unavailable", "N/A", "n/a", "NaN", "nan", "undefined"})
 
 
@@ -121,6 +126,10 @@ class Draft:
         if self.kind == COMMAND:  # what is said to a device is not what it says: its own values stay
             fields = {said_to(name): value for name, value in fields.items()}
             texts = {said_to(name): text for name, text in texts.items()}
+        if not _good.issuperset(fields):
+            fields = {_fit(name): value for name, value in fields.items()}
+        if not _good.issuperset(texts):
+            texts = {_fit(name): text for name, text in texts.items()}
         return Message(
             self.device,
             self.id,
@@ -155,6 +164,18 @@ class Draft:
     def empty(self) -> bool:
         """True as long as nothing was said."""
         return not (self.fields or self.texts or self.heard_by or self.position)
+
+
+def _fit(name: str) -> str:
+    """A name that a field may have; what had to be changed ends in four digits that keep it apart from others."""
+    if 0 < len(name) <= NAME and name.isprintable():
+        if len(_good) >= _REMEMBERED:
+            _good.clear()
+        _good.add(name)
+        return name
+    mark = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=2).hexdigest()
+    plain = "".join(letter if letter.isprintable() else "_" for letter in name[: NAME - 5])
+    return f"{plain}~{mark}"
 
 
 def said_to(name: str) -> str:
