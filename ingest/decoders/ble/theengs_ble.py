@@ -50,32 +50,34 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
             draft.tree(item, name)
         elif not found or name not in _RAW:
             draft.put(name, item)
-    fields, texts = draft.fields, draft.texts
-    for name, item in found.items():
-        kind = item.__class__
-        if kind is str:  # ours, or a few bytes of the advert
-            texts[name] = item  # pyright: ignore[reportArgumentType] - looked at above
-        elif kind is bool:
-            fields[name] = item  # pyright: ignore[reportArgumentType] - looked at above
-        elif item is None:
-            draft.note(name, "no value: the sensor or probe is not there, or not ready")
-        else:
-            draft.put(name, item)
-    percent = fields.get("batt")
+    _fill(draft, found)
+    percent = draft.fields.get("batt")
     if percent is not None and 0 <= percent <= 100:
-        fields["battery"] = percent
+        draft.fields["battery"] = percent
     gateway = _gateway(payload)
     if gateway and gateway != draft.device:
         draft.heard_by = [Heard(gateway, as_float(value.get("rssi")))]
     return [draft.message()]
 
 
+def _fill(draft: Draft, found: Mapping[str, Any]) -> None:
+    fields, texts = draft.fields, draft.texts
+    for name, item in found.items():
+        kind = item.__class__
+        if kind is str and item:  # ours, or a few bytes of the advert
+            texts[name] = item
+        elif kind is bool:
+            fields[name] = item
+        elif item is None:
+            draft.note(name, "no value: the sensor or probe is not there, or not ready")
+        else:
+            draft.put(name, item)
+
+
 def properties(value: Mapping[str, Any], key: Key) -> Values:
     """What an advert handed on undecoded says, in the words of Theengs. Raises `Rejected` where nobody knows it."""
     advert = _advert(value)
     reading = _april(advert) or read(advert, key) or presence(advert)
-    if reading is None or (reading.model == "iBeacon" and advert.local_name == "Tile"):
-        reading = presence(advert)
     if reading is None:
         raise Rejected("unsupported", "no maker's format fits this advert")
     model, values = told_by_theengs(advert, reading)
