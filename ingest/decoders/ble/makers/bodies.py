@@ -1,6 +1,8 @@
-"""Sport, kitchen and bath: Polar and XOSS heart rate belts, Atomax Skale, Oras Hydractiva showers, BeeWi doors.
+"""Sport, kitchen and bath, and what is left: Polar and XOSS heart rate belts, Atomax Skale, Oras Hydractiva showers,
+BeeWi doors, the battery service of the Bluetooth SIG.
 
-In: manufacturer data. Out: `heart_rate`, `weight` (g), a shower's water and energy. By published examples.
+In: manufacturer or service data. Out: `heart_rate`, `weight` (g), a shower's water (l) and energy (kWh), `opening`,
+`battery`. By published examples.
 """
 
 from struct import unpack
