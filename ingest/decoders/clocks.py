@@ -45,17 +45,10 @@ def seconds(value: Any) -> int | None:
 def _written(text: str) -> int | None:
     if len(text) > 64 or not text[:1].isdigit():
         return None
-    body = text.removesuffix(" UTC").removesuffix(" GMT")
-    moment: datetime | None = None
     try:
-        moment = datetime.fromisoformat(_cut(body))
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        for pattern in _FORMATS:
-            try:
-                moment = datetime.strptime(body, pattern)  # noqa: DTZ007 - UTC is given below
-                break
-            except ValueError:
-                continue
+        moment = _otherwise(text.removesuffix(" UTC").removesuffix(" GMT"))
     if moment is None:
         return None
     if moment.tzinfo is None:
@@ -68,8 +61,33 @@ def _written(text: str) -> int | None:
     return at if at >= _YEAR_2001 * 1_000_000 else None
 
 
+def _otherwise(body: str) -> datetime | None:
+    """ISO 8601 with a point and nothing behind it, and what is not ISO 8601."""
+    for way in (_ordered, _cut):  # parsing by a pattern takes fifty times as long
+        try:
+            return datetime.fromisoformat(way(body))
+        except ValueError:
+            continue
+    for pattern in _FORMATS:
+        try:
+            return datetime.strptime(body, pattern)  # noqa: DTZ007 - the caller takes it for UTC
+        except ValueError:
+            continue
+    return None
+
+
+def _ordered(text: str) -> str:
+    """`2022/10/19 …`, `19.10.2022 …`, `19-10-2022 …`, `20221019090345` as ISO 8601 has them."""
+    if len(text) == 14:
+        return f"{text[:8]}T{text[8:]}"
+    if text[4:5] == "/":
+        return text.replace("/", "-", 2)
+    if text[2:3] in {".", "-"} and text[5:6] == text[2:3]:
+        return f"{text[6:10]}-{text[3:5]}-{text[:2]}{text[10:]}"
+    return text
+
+
 def _cut(text: str) -> str:
-    """Fractions of a second finer than a microsecond, which Python takes from 3.11 on but for odd counts, cut."""
     whole, dot, rest = text.partition(".")
     if not dot:
         return text
