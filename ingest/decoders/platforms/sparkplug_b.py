@@ -16,7 +16,7 @@ A node's will that is older than its birth (another bdSeq) is an event, not a de
 Source of the format: Eclipse Sparkplug 3.0 specification; Eclipse Tahu, sparkplug_b.proto.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -177,15 +177,16 @@ def _telemetry(
     drafts: dict[tuple[int | None, bool], Draft] = {}
     nameless: list[str] = []
     types = node.types.get(place.part, {})
+    aliases: Mapping[int | None, str] = node.aliases.get(place.part, {})  # pyright: ignore[reportAssignmentType]  # only read
     for metric in said.metrics:
-        name = metric.name or node.name(place.part, metric.alias)
+        name = metric.name or aliases.get(metric.alias) or node.name(place.part, metric.alias)
         if not name:
             nameless.append(str(metric.alias))
             continue
-        moment = said.at if metric.at is None else metric.at
-        draft = drafts.get((moment, metric.historical))
+        key = (said.at if metric.at is None else metric.at, metric.historical)
+        draft = drafts.get(key)
         if draft is None:
-            draft = drafts[moment, metric.historical] = _draft(payload, place, moment, said.seq, kind)
+            draft = drafts[key] = _draft(payload, place, key[0], said.seq, kind)
             if metric.historical:
                 draft.put("historical", value=True)
         _put(draft, name, metric, types.get(name, 0))
@@ -211,13 +212,14 @@ def _put(draft: Draft, name: str, metric: Metric, kind: int) -> None:
         return
     if found is None:
         draft.note(name, "null" if metric.null else "it has no value")
-    elif isinstance(found, list | dict):
-        draft.tree(found, name)
-    else:
+    elif metric.slot < 16:
         draft.put(name, found)
-    quality = _QUALITIES.get(metric.properties.get("Quality", 192))
-    if quality:
-        draft.note(name, f"its quality is {quality}")
+    else:
+        draft.tree(found, name)
+    if metric.properties:
+        quality = _QUALITIES.get(metric.properties.get("Quality", 192))
+        if quality:
+            draft.note(name, f"its quality is {quality}")
 
 
 def _description(payload: Payload, place: _Place, said: Contents) -> list[Message]:

@@ -87,16 +87,16 @@ def _metric(data: bytes) -> Metric:
     historical = null = False
     properties: Mapping[str, Any] = {}
     for number, value in fields(data):
-        if number == 1:
-            name = text(value)
-        elif number == 2:
-            alias = whole(value)
+        if 10 <= number <= 18:
+            slot, raw = number, value
         elif number == 3:
             at = whole(value)
+        elif number == 2:
+            alias = whole(value)
+        elif number == 1:
+            name = text(value)
         elif number == 4:
             kind = whole(value)
-        elif 10 <= number <= 18:
-            slot, raw = number, value
         elif number == 5:
             historical = bool(whole(value))
         elif number == 7:
@@ -111,15 +111,14 @@ def value(metric: Metric, kind: int = 0, depth: int = 0) -> Any:
 
     Raises `Rejected` for what is no value of its type, and for one with too many parts.
     """
-    if metric.null or not metric.slot:
+    slot = metric.slot
+    if metric.null or not slot:
         return None
-    if metric.slot == 17:
-        return _data_set(blob(metric.raw))
-    if metric.slot == 18:
-        return _template(blob(metric.raw), depth)
-    if metric.slot == 16:
+    if slot < 16:
+        return _scalar(metric.kind or kind, slot, metric.raw)
+    if slot == 16:
         return _bytes(metric.kind or kind, blob(metric.raw))
-    return _scalar(metric.kind or kind, metric.slot, metric.raw)
+    return _data_set(blob(metric.raw)) if slot == 17 else _template(blob(metric.raw), depth)
 
 
 def _scalar(kind: int, slot: int, raw: int | bytes) -> Any:

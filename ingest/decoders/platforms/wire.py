@@ -23,11 +23,16 @@ def fields(data: bytes) -> list[Field]:
     place, end = 0, len(data)
     try:
         while place < end:
-            key, place = (data[place], place + 1) if data[place] < 128 else _varint(data, place)
-            kind = key & 7
-            size = _SIZES[kind]
+            key = data[place]
+            place += 1
+            if key > 127:
+                key, place = _varint(data, place - 1)
+            size = _SIZES[key & 7]
             if size <= 0:
-                number, place = (data[place], place + 1) if data[place] < 128 else _varint(data, place)
+                number = data[place]
+                place += 1
+                if number > 127:
+                    number, place = _varint(data, place - 1)
                 if not size:
                     found.append((key >> 3, number))
                     continue
@@ -44,13 +49,14 @@ def fields(data: bytes) -> list[Field]:
 
 
 def _varint(data: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
+    """A number of more than one byte, and where it ends."""
+    value, shift = data[place] & 127, 7
     while True:
-        byte = data[place]
         place += 1
-        value |= (byte & 127) << shift
+        byte = data[place]
         if byte < 128:
-            return value & 0xFFFF_FFFF_FFFF_FFFF, place
+            return (value | byte << shift) & 0xFFFF_FFFF_FFFF_FFFF, place + 1
+        value |= (byte & 127) << shift
         shift += 7
         if shift > 63:
             raise Rejected("bad_encoding", "this is no Protocol Buffers message: a number has more than 64 bits")
