@@ -1,5 +1,4 @@
-"""Sport, kitchen and bath, and what is left: Polar and XOSS heart rate belts, Atomax Skale, Oras Hydractiva showers,
-BeeWi doors, the battery service of the Bluetooth SIG.
+"""Sport, kitchen, bath: Polar and XOSS belts, Atomax Skale, Oras Hydractiva, BeeWi doors; the SIG's battery service.
 
 In: manufacturer or service data. Out: `heart_rate`, `weight` (g), a shower's water (l) and energy (kWh), `opening`,
 `battery`. By published examples.
