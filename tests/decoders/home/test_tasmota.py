@@ -74,6 +74,12 @@ def test_a_disconnected_sensor_is_a_note_and_no_number() -> None:
     assert said.texts["DS18B20.Id"] == "030597946104"
 
 
+def test_a_text_is_a_number_where_it_is_written_as_one() -> None:
+    said = one(come("tele/plug/SENSOR", {"TX23": {"Speed": "12.3"}, "METER": {"No": "0012", "Code": "12E45"}}))
+    assert said.fields == {"TX23.Speed": 12.3}
+    assert said.texts == {"METER.No": "0012", "METER.Code": "12E45"}
+
+
 def test_phases_are_numbered() -> None:
     said = one(come("tele/plug/SENSOR", {"ENERGY": {"Total": 6.294, "Power": [3, 4, 0]}}))
     assert said.fields == {"ENERGY.Total": 6.294, "ENERGY.Power.0": 3, "ENERGY.Power.1": 4, "ENERGY.Power.2": 0}
