@@ -36,6 +36,7 @@ TOPICS = (
 )
 _REMEDY = 'set marshaler="json" in the configuration of the Gateway Bridge (json=true in that of the MQTT Forwarder)'
 _EVENTS = frozenset({"items", "stdout", "stderr", "execId", "execID", "payload", "error", "downlinkId"})
+_SIGNS = (b'"rxPacketsReceived', b'"execI', b'"stdout"', b'"rawID"', b'"relayId"')
 _TYPES = (
     "JoinRequest",
     "JoinAccept",
@@ -49,11 +50,11 @@ _TYPES = (
 
 
 def recognises(data: bytes) -> bool:
-    """An uplink frame as a gateway has received it, or a gateway's counters."""
+    """An uplink frame as a gateway has received it, or a gateway's id beside what only these events have."""
     head = data[:2048]
-    return data[:1] == b"{" and (
-        (b'"phyPayload"' in head and b'"rxInfo"' in head) or (b'"gatewayI' in head and b'"rxPacketsReceived' in head)
-    )
+    if data[:1] != b"{" or b'"gatewayI' not in head:
+        return False
+    return (b'"phyPayload"' in head and b'"rxInfo"' in head) or any(sign in head for sign in _SIGNS)
 
 
 def decode(payload: Payload) -> Sequence[Message | Rejected]:
