@@ -1,14 +1,14 @@
 // The world in which a maker's codec runs. In: its source; then radio payloads. Out: JSON text, or `!` and why not.
 //
-// This script's value is `prepare(source)`, which gives the kind of codec or throws, and leaves `call(bytes, port, time)`
-// behind. Nothing here can reach the machine: QuickJS has no I/O of its own and none is given.
+// This script's value is `prepare(source)`, which gives "" and leaves `call(bytes, port, time)` behind, or gives `!` and what
+// is wrong with the source. Nothing here can reach the machine: QuickJS has no I/O of its own and none is given.
 // Each call runs the source's top level anew, compiled once: its variables, also those it forgot to declare, are new.
 (function () {
   "use strict";
   const global = globalThis, stringify = JSON.stringify, lineOf = RegExp.prototype.exec.bind(/<input>:(\d+)/);
   const MOST_TEXT = 65536, LONGEST = 16384, MOST_ITEMS = 1000000;
   const text = String, compile = eval, keysOf = Object.keys, define = Object.defineProperty;
-  const isArray = Array.isArray, TimeOf = Date;
+  const isArray = Array.isArray, TimeOf = Date, drop = Reflect.deleteProperty;
   const apply = Reflect.apply, charCodeAt = Function.prototype.call.bind(String.prototype.charCodeAt);
   const slice = Function.prototype.call.bind(String.prototype.slice);
 
@@ -55,7 +55,7 @@
 
   // What a codec makes global by mistake can be listed, unlike all that was there before.
   function tidy() {
-    for (const name of keysOf(global)) delete global[name];
+    for (const name of keysOf(global)) drop(global, name);
   }
 
   class Wrong {

@@ -184,6 +184,11 @@ def test_nothing_one_device_said_shows_up_in_what_another_says(source: str) -> N
     assert codec(b"\x02", 1).data == {"b2": 1}
 
 
+def test_a_global_that_cannot_be_deleted_does_no_harm() -> None:
+    codec = uplink("Object.defineProperty(globalThis, 'x', {value: 1, enumerable: true}); return {data: {a: x}}")
+    assert [codec(b"", 1).data for _ in range(3)] == [{"a": 1}] * 3
+
+
 def test_one_codec_cannot_reach_into_another() -> None:
     bad = compile_codec(
         "bad",
