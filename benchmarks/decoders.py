@@ -1,10 +1,11 @@
 """What decoding costs: microseconds a message, by family, beside its budget.
 
-Run: `python -m benchmarks.decoders [FAMILY…] [--repeat N]`. *native* is a payload of 130 bytes with three fields. A
-family's figure is the mean over its samples (`tests.decoders.samples`), each at its quickest of N rounds of 20 calls
-divided by the messages it makes, rejected ones included; *worst* is the dearest sample. *javascript* is a codec of
-twenty lines on 12 bytes, and its sandbox alone; with makers' codecs in `build/codecs` (`tests.decoders.lorawan.codecs`)
-there is a row for these, too. Without the folder of samples only native and javascript are measured.
+Run: `python -m benchmarks.decoders [FAMILY…] [--repeat N] [--markdown]`. *native* is a payload of 150 bytes with three
+fields and a position. A family's figure is the mean over its samples (`tests.decoders.samples`), each at its quickest of
+N rounds of 20 calls, divided by the messages it makes, rejected ones included; *worst* is the dearest sample.
+*javascript* is a codec of twenty lines on 12 bytes, and its sandbox alone; with makers' codecs in `build/codecs`
+(`tests.decoders.lorawan.codecs`) there is a row for these, too. Without the folder of samples only native and javascript
+are measured.
 """
 
 import argparse
@@ -112,7 +113,14 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("family", nargs="*")
     arguments.add_argument("--repeat", type=int, default=25)
+    arguments.add_argument("--markdown", action="store_true")
     chosen = arguments.parse_args()
+    if chosen.markdown:
+        print("| decoder | samples | µs a message | the dearest sample | budget |\n|---|---|---|---|---|")
+        for one in measured(chosen.family, chosen.repeat):
+            over = " **over**" if one.mean > one.budget else ""
+            print(f"| {one.name} | {one.samples} | {one.mean:.1f} | {one.worst:.1f} | ≤ {one.budget:g}{over} |")
+        return
     print(f"{'decoder':36} {'samples':>7} {'µs':>7} {'worst':>7} {'budget':>7}")
     for one in measured(chosen.family, chosen.repeat):
         over = "  OVER" if one.mean > one.budget else ""
