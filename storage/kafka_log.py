@@ -6,6 +6,7 @@ have, subscriptions, readers. This file puts the parts together: appending, read
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from operator import itemgetter
 
 from headwater.config_stack import Kafka
 from headwater.errors import ConfigError, LogError, Unavailable
@@ -17,6 +18,8 @@ from storage.kafka_log_member import Member, joined
 from storage.kafka_log_reader import Reader
 from storage.kafka_log_topics import log_id, prepare
 from storage.sqlite_log_retention import GroupLag
+
+_partition = itemgetter(0)
 
 
 class KafkaLog:
@@ -56,12 +59,12 @@ class KafkaLog:
         count = self._known(topic).partitions
         if not entries:
             return []
-        kinds = {entry.partition for entry in entries}
+        kinds = set(map(_partition, entries))
         if min(kinds) < 0 or max(kinds) >= count:
             raise ValueError(f"{topic} has the partitions 0 to {count - 1}, not {sorted(kinds)}")
         if self._appender is None:
             return [LogError("the log was opened for reading")] * len(entries)
-        return await self._appender.append(topic, entries)
+        return await self._appender.append(topic, entries, kinds)
 
     @asynccontextmanager
     async def subscribe(

@@ -8,8 +8,7 @@ answered in time takes no more, and is dropped when its other lanes have their a
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from operator import itemgetter
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -17,11 +16,10 @@ from headwater.config_stack import Kafka
 from headwater.errors import LogError, Unavailable
 from headwater.log import NewEntry, Offset, Partition
 from headwater.times import now
-from storage.kafka_client import Batch, Delivered, Producer, drop, new_producer, start, stop, within
+from storage.kafka_client import Batch, Delivered, Producer, drop, fill, new_producer, start, stop, within
 
 _WAITING_ENTRIES = 100_000
 _WAITING_SIZE = 128 * 2**20
-_partition = itemgetter(0)
 
 
 class _Life:
@@ -91,7 +89,8 @@ class _Call:
 
     def __init__(self, entries: Sequence[NewEntry], deadline: float) -> None:
         self.entries = entries
-        self.size = sum(len(entry[1]) + len(entry[2] or b"") for entry in entries)
+        _, keys, values = zip(*entries, strict=True)
+        self.size = sum(map(len, keys)) + sum(map(len, filter(None, values)))
         self.deadline = deadline
         self.taken = 0
         self.offsets: list[Offset] = []
@@ -156,14 +155,10 @@ class _Lane:
     def _fill(self, batch: Batch) -> list[tuple[_Call, int]]:
         """As much as the batch takes, of the calls in their order; how many entries of each."""
         parts: list[tuple[_Call, int]] = []
-        put, time = batch.append, now() // 1000
+        time = now() // 1000
         for call in self._waiting:
             entries = call.entries if call.taken == 0 else call.entries[call.taken :]
-            count = 0
-            for _, key, value in entries:
-                if put(timestamp=time, key=key, value=value) is None:
-                    break
-                count += 1
+            count = fill(batch, time, entries)
             if count:
                 parts.append((call, count))
             if count < len(entries):
@@ -209,13 +204,14 @@ class Appender:
         self._size = 0
         self._closed = False
 
-    async def append(self, topic: str, entries: Sequence[NewEntry]) -> Sequence[Offset | LogError]:
-        """Queue per partition, wait, and return one result an entry. The partitions are known to be there."""
+    async def append(
+        self, topic: str, entries: Sequence[NewEntry], partitions: Collection[Partition]
+    ) -> Sequence[Offset | LogError]:
+        """Queue per partition, wait, and return one result an entry. `partitions`: theirs, known to be there."""
         if self._closed:
             return [LogError("the log is closed")] * len(entries)
         if self.overloaded:
             return [LogError(f"{self._entries} entries wait for the log already", retry_after=1.0)] * len(entries)
-        partitions = set(map(_partition, entries))
         if len(partitions) == 1:
             call = self._put(topic, entries[0][0], entries)
             await call.done
