@@ -1,11 +1,11 @@
 """What decoding costs: microseconds a message, by family, beside its budget.
 
 Run: `python -m benchmarks.decoders [FAMILY…] [--repeat N] [--markdown]`. *native* is a payload of 150 bytes with three
-fields and a position. A family's figure is the mean over its samples (`tests.decoders.samples`), each at its quickest of
-N rounds of 20 calls, divided by the messages it makes, rejected ones included; *worst* is the dearest sample.
+fields and a position. A family's figure is the mean over its samples (`tests.decoders.samples`), each at its quickest
+of N rounds of 20 calls, divided by the messages it makes, rejected ones included; *worst* is the dearest sample.
 *javascript* is a codec of twenty lines on 12 bytes, and its sandbox alone; with makers' codecs in `build/codecs`
-(`tests.decoders.lorawan.codecs`) there is a row for these, too. Without the folder of samples only native and javascript
-are measured.
+(`tests.decoders.lorawan.codecs`) there is a row for these, too. Without the folder of samples only native and
+javascript are measured.
 """
 
 import argparse
