@@ -31,6 +31,7 @@ Failpoint = Literal[
     "erase.stores",  # live state, documents, search and reports have forgotten a device; the lake has not
     "erase.blobs",  # its large payloads are gone; the messages that refer to them are not
     "erase.done",  # everything has forgotten it; the job does not say so yet
+    "rejected.sent",  # what was rejected is on the log; nothing says yet that it was sent on
     "registry.changed",  # the change is in the tables; the outbox is not yet on the log
     "audit.writing",  # changes are in the tables; the audit log's file is not there yet
     "audit.written",  # the file is there; the process does not know

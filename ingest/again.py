@@ -71,8 +71,11 @@ class Again(LogIntake):
         self._check(record)
         identity = self._identity(record)
         self._received, self._record = record.received, record
+        self._moments.latest = 0  # its own, whatever came before
+        source = source_of(record)
+        self._routes.find(identity, source).plain = False  # an id that follows from the record: no short way
         try:
-            self.accept(identity, source_of(record), [record.payload], receipt)
+            self.accept(identity, source, [record.payload], receipt)
         finally:
             self._record = None
 
@@ -89,7 +92,7 @@ class Again(LogIntake):
         return ANONYMOUS if found is None else found
 
     def _route(self, record: RejectedMessage) -> Route:
-        return self._routes.open(self._identity(record), source_of(record))
+        return self._routes.find(self._identity(record), source_of(record))
 
     def _whole(self, record: RejectedMessage, route: Route) -> tuple[Family, Sequence[Message | Rejected]]:
         return super()._decode(route, record.payload, record.received)
@@ -98,11 +101,6 @@ class Again(LogIntake):
         family, made = super()._decode(route, data, received)
         part = part_of(self._record)
         return family, made if part is None else made[part : part + 1]
-
-    def _moments(self, count: int) -> int:
-        """Its own, and not one of now."""
-        del count
-        return self._received
 
     def _queue(self, route: Route, message: Message, data: bytes, number: bytes, receipt: Receipt) -> None:
         record = self._record

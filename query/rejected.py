@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog
 
+from headwater import failpoints
 from headwater.config import Config
 from headwater.directory import Directory
 from headwater.errors import Rejected, Unavailable
@@ -182,6 +183,7 @@ class Waiting:
                 await owner.settled.wait()
         if any(receipt.failed for _, receipt in waiting):
             raise Unavailable("the log does not take it now", retry_after=5)
+        failpoints.passing("rejected.sent")
         await self._sent([record for record, receipt in waiting if done.count(receipt)])
 
     async def _sent(self, records: list[RejectedMessage]) -> None:
