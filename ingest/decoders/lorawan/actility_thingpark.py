@@ -124,7 +124,8 @@ def _uplink(draft: Draft, payload: Payload, body: dict[str, Any]) -> None:
     maker, model = said(driver.get("pId")), said(driver.get("mId"))
     names = (f"{maker}/{model}" if model else "", model)
     content(draft, payload, body.get("payload"), data, counter(body.get("FPort", 0)), names)
-    draft.tree(part(body.get("points")), "points")
+    if "points" in body:
+        draft.tree(part(body["points"]), "points")
 
 
 def _stations(body: dict[str, Any], found: list[dict[str, Any]]) -> Iterable[tuple[str, Any, Any]]:
