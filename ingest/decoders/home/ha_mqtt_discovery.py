@@ -58,7 +58,7 @@ _LONG_DEVICE = {
     "sn": "serial_number",
 }
 _WHERE = ("state_topic", "topic", "command_topic", "json_attributes_topic", "availability_topic")
-_MOST = 60
+_MOST = 200
 
 
 def decode(payload: Payload) -> Sequence[Message | Rejected]:

@@ -4,12 +4,16 @@ In: the params of `NotifyEvent`. Out: a message for each event; BLU devices are 
 Shelly. `{"component":"input:0","id":0,"event":"single_push","ts":1736604020.06}` → texts `component`, `event`.
 """
 
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
 from headwater.errors import Rejected
 from headwater.message import Heard, Message
 from ingest.contract import Payload
+from ingest.decoders.ble.crypto import keys_of
+from ingest.decoders.ble.heard import say, tag
+from ingest.decoders.ble.reading import Key
 from ingest.decoders.clocks import instant
 from ingest.decoders.draft import Draft, as_float
 from ingest.decoders.home.values import fill, text_of
@@ -30,7 +34,7 @@ def events(payload: Payload, device: str, params: Mapping[str, Any]) -> list[Mes
             made += _event(payload, device, event, params.get("ts"))
         except Rejected as error:
             made.append(error)
-    return made
+    return [*made, *_too_many(found)]
 
 
 def _event(payload: Payload, device: str, event: Any, ts: Any) -> list[Message | Rejected]:
@@ -71,21 +75,30 @@ def _heard(payload: Payload, device: str, data: Mapping[str, Any], at: int | Non
 def _scanned(payload: Payload, device: str, data: list[Any], at: int | None) -> list[Message | Rejected]:
     """`[version, [[address, rssi, advertisement, scan response], …]]`, the last two in base 64."""
     found = data[1] if len(data) == 2 and isinstance(data[1], list) else [data[1:]]
+    gateway, key = Draft(payload, device).device, keys_of(payload)
     made: list[Message | Rejected] = []
     for one in found[:_MOST]:
-        if not isinstance(one, list) or len(one) < 2 or not isinstance(one[0], str):
-            made.append(Rejected("bad_shape", "a scan result is an array of address, rssi and advertisement"))
-            continue
         try:
-            draft = Draft(payload, mac_name(one[0]))
+            made.append(_scan(payload, gateway, one, key, at))
         except Rejected as error:
             made.append(error)
-            continue
-        draft.at = at
-        rssi = as_float(one[1])
-        draft.heard_by = [Heard(Draft(payload, device).device, rssi)]
-        draft.put("rssi", rssi)
-        for name, item in zip(("advertisement", "scan_response"), one[2:], strict=False):
-            draft.put(name, item if isinstance(item, str) else None)
-        made.append(draft.message())
-    return made
+    return [*made, *_too_many(found)]
+
+
+def _scan(payload: Payload, gateway: str, one: Any, key: Key, at: int | None) -> Message:
+    """One advert, read as the makers write theirs."""
+    if not isinstance(one, list) or len(one) < 2 or not isinstance(one[0], str):
+        raise Rejected("bad_shape", "a scan result is an array of address, rssi and advertisement")
+    draft = tag(payload, gateway, one[0], one[1])
+    draft.at = at
+    try:
+        advert = b"".join(b64decode(part) for part in one[2:4] if isinstance(part, str))
+    except ValueError:
+        raise Rejected("bad_value", "an advertisement is in base 64") from None
+    say(draft, advert, key)
+    return draft.message()
+
+
+def _too_many(found: list[Any]) -> list[Rejected]:
+    left = len(found) - _MOST
+    return [Rejected("too_large", f"{left} more than {_MOST} in one payload are left out")] if left > 0 else []

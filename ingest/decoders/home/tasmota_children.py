@@ -84,7 +84,7 @@ def _children(key: str, item: Any) -> Iterator[Child]:
     elif isinstance(item, dict):
         mac = item.get("mac") or item.get("MAC")
         if isinstance(mac, str) and _MAC.fullmatch(mac) and key != "BLEOperation":
-            yield "BLE", mac, item
+            yield "BLE", mac, {"name": key, **item}
 
 
 def _message(payload: Payload, gateway: str, child: Child, around: Mapping[str, Any]) -> Message:

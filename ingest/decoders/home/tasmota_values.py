@@ -91,7 +91,7 @@ def put_all(draft: Draft, own: Mapping[str, Any], around: Mapping[str, Any]) -> 
     fields.pop("Epoch", None)
     if texts:
         _read_texts(draft)
-    signal = fields.get("Wifi.Signal")
+    signal = fields.get("Wifi.Signal", fields.get("Signal (dBm)"))
     if signal is not None and signal < 0:
         fields["rssi"] = signal
     if not _SENTINELS.isdisjoint(fields.values()):

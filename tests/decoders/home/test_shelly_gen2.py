@@ -1,5 +1,7 @@
 """Shelly's second generation: what its topics and frames come to."""
 
+from base64 import b64encode
+
 import pytest
 
 from headwater.errors import Rejected
@@ -104,12 +106,22 @@ def test_a_blu_device_is_a_device_of_its_own() -> None:
 
 
 def test_scanned_devices_are_heard() -> None:
-    data = [2, [["aa:bb:cc:dd:ee:ff", -62, "AgEG", ""], ["x"]]]
+    advert = b64encode(bytes.fromhex("020106 0916d2fc40016402c409")).decode()  # BTHome: battery 100 %, 25.0 °C
+    data = [2, [["aa:bb:cc:dd:ee:ff", -62, advert, ""], ["x"], ["aa:bb:cc:dd:ee:ff", -62, "!", ""]]]
     found = [{"component": "script:2", "event": "ble.scan_result", "data": data}]
-    heard, bad = come("shelly-1/events/rpc", notify("NotifyEvent", {"events": found}))
+    heard, bad, unreadable = come("shelly-1/events/rpc", notify("NotifyEvent", {"events": found}))
     assert one([heard]).device == "AABBCCDDEEFF"
     assert one([heard]).heard_by == [Heard("shelly-1", -62)]
+    assert (one([heard]).fields["battery"], one([heard]).fields["temperature"]) == (100, 25)
     assert refusal([bad]) == "bad_shape"
+    assert refusal([unreadable]) == "bad_value"
+
+
+def test_what_is_too_much_for_one_payload_is_said_to_be() -> None:
+    found = [{"component": "input:0", "event": "single_push"}] * 300
+    *pushed, rest = come("shelly-1/events/rpc", notify("NotifyEvent", {"events": found}))
+    assert len(pushed) == 256
+    assert refusal([rest]) == "too_large"
 
 
 def test_device_info_describes_and_config_tells_no_secret() -> None:

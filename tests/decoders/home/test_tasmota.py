@@ -157,6 +157,7 @@ def test_radios_have_one_name_and_a_signal() -> None:
     beacon, sensor, node = all_of(come("tele/scanner/SENSOR", body))
     assert (beacon.device, beacon.heard_by) == ("A4C1387FC1E1", [Heard("scanner", -56)])
     assert (sensor.device, sensor.fields["battery"], sensor.fields["rssi"]) == ("A4C13852680F", 90, -71)
+    assert sensor.texts["name"] == "LYWSD03-52680F"
     assert (node.device, node.heard_by, node.fields["Battery"]) == ("0x4AD6", [Heard("scanner", -50, 12)], 3.0)
 
 
