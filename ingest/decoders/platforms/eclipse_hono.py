@@ -1,8 +1,9 @@
 """Eclipse Hono: telemetry, events and command responses by the topics of its MQTT adapter.
 
 Topics: `telemetry`, `event` and `command/...`, or short `t`, `e`, `c`, alone or as `telemetry/TENANT/DEVICE`, where the
-tenant may be blank; properties may follow (`event/TENANT/DEVICE/?hono-ttl=10`). By HTTP `?decoder=eclipse_hono`, best
-with `&topic=`. The content is whatever the device sends: JSON as in `{"temp": 5}`, one value, a text, or bytes.
+tenant may be blank or missing; properties may follow (`event/TENANT/DEVICE/?hono-ttl=10`). By HTTP
+`?decoder=eclipse_hono`, best with `&topic=`. The content is whatever the device sends: JSON as in `{"temp": 5}`, one
+value, a text, or bytes.
 
 Comes out: device `DEVICE`, or whoever has logged in; telemetry, or for `event` a message of kind `event`, with the
 values by their paths; one value alone is `value`. A command is of kind `command`, its response an event with `status`.
@@ -106,7 +107,7 @@ def _place(topic: str) -> _Place:
             )
         return _Place("telemetry")
     kind, rest = _KINDS[levels[start]], levels[start + 1 :]
-    tenant, device = (*rest[:2], "", "")[:2]
+    tenant, device = ("", rest[0]) if len(rest) == 1 else (*rest[:2], "", "")[:2]
     if kind != "command":
         return _Place(kind, device, tenant)
     if rest[2:3] in (["res"], ["s"]) and len(rest) >= 5:

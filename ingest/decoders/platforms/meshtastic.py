@@ -1,18 +1,19 @@
 """Meshtastic: nodes of a LoRa mesh, as a gateway node publishes their packets in JSON.
 
-Topics: `msh/REGION/2/json/CHANNEL/!GATEWAY`, `msh/REGION/2/stat/!GATEWAY`, also with more or fewer levels of a root;
-packets in Protocol Buffers (`.../2/e/...`, `.../2/c/...`) are refused: `encrypted` where they are, else `unsupported`,
-so turn on "JSON output" in the node's MQTT settings. By HTTP `?decoder=meshtastic`.
+Topics: `msh/REGION/2/json/CHANNEL/!GATEWAY`, `msh/REGION/2/e/CHANNEL/!GATEWAY`, `msh/REGION/2/map/` and
+`msh/REGION/2/stat/!GATEWAY`, also with more or fewer levels of a root. Packets in Protocol Buffers say the same as
+JSON, unless they are `encrypted`: then turn "encryption enabled" off in the gateway's MQTT settings, or JSON output on.
+By HTTP `?decoder=meshtastic`.
 
     {"from": 3818489127, "sender": "!833c2233", "type": "telemetry", "id": 603466231, "timestamp": 1763700000,
      "rssi": -14, "snr": 11.25, "payload": {"battery_level": 93, "voltage": 4.1}}
 
 Comes out: device `e3998527` (`from`, in hex), heard by the gateway `833c2233` with RSSI and SNR. Telemetry has its own
-names, `battery_level` is `battery`, above 100 it is powered; a position is the position; a nodeinfo is a description
-(name, short_name); texts, waypoints, routes and detections are events; the gateway's own state is a status. The
-packet's id is the message's id, so what several gateways heard counts once.
+names, `battery_level` is `battery`, above 100 it is powered; a position is the position; a nodeinfo or map report is a
+description (name, short_name); texts, waypoints, routes and detections are events; the gateway's own state is a
+status. The packet's id is the message's id, so what several gateways heard counts once.
 
-Source of the format: Meshtastic firmware, MeshPacketSerializer; documentation, "MQTT Module".
+Source of the format: Meshtastic firmware, MeshPacketSerializer, and its .proto; documentation, "MQTT Module".
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,9 +26,11 @@ from ingest.decoders.clocks import instant
 from ingest.decoders.draft import Draft, as_float
 from ingest.decoders.naming import device_name
 from ingest.decoders.platforms.jsons import read_object, text_at
-from ingest.decoders.platforms.wire import blob, fields
+from ingest.decoders.platforms.meshtastic_packets import envelope
 
 _EVENTS = frozenset({"text", "waypoint", "traceroute", "detection", "gpios_read_reply"})
+_KINDS = {"nodeinfo": "description", "mapreport": "description"}
+_PLACES = ("position", "mapreport")
 _ABOUT = {"longname": "name", "longName": "name", "shortname": "short_name", "shortName": "short_name"}
 _LINK = ("hops_away", "hop_start", "channel", "to")
 _ENVELOPE = frozenset({"from", "sender", "type", "id", "timestamp", "rssi", "snr", "payload", *_LINK})
@@ -43,9 +46,8 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
         return ()
     if "stat" in levels:
         return [_state(payload, levels[-1], data)]
-    if data[:1] != b"{":
-        raise _no_json(payload.data)
-    return _packet(payload, read_object(data), levels[-1] if levels[-1].startswith("!") else "")
+    said = read_object(data) if data[:1] == b"{" else envelope(payload.data)
+    return _packet(payload, said, levels[-1] if levels[-1].startswith("!") else "")
 
 
 def _state(payload: Payload, gateway: str, data: bytes) -> Message:
@@ -66,7 +68,7 @@ def _packet(payload: Payload, said: dict[str, Any], gateway: str) -> list[Messag
         values = {name: value for name, value in said.items() if name not in _ENVELOPE}
     if not kind or values in (None, {}):
         raise Rejected("unsupported", f"a packet of type {kind or 'unknown'} has no values in JSON")
-    draft = Draft(payload, own, "description" if kind == "nodeinfo" else "event" if kind in _EVENTS else "telemetry")
+    draft = Draft(payload, own, "event" if kind in _EVENTS else _KINDS.get(kind, "telemetry"))
     draft.at = instant(said.get("timestamp"))
     draft.id = text_at(said, "id")[:64]
     _link(draft, said, _node(sender))
@@ -96,12 +98,12 @@ def _link(draft: Draft, said: Mapping[str, Any], gateway: str) -> None:
 
 
 def _values(draft: Draft, kind: str, values: dict[str, Any]) -> None:
-    if kind == "position":
+    if kind in _PLACES:
         draft.place(_degrees(values.get("latitude_i")), _degrees(values.get("longitude_i")), values.get("altitude"))
     for name, value in values.items():
-        if kind == "position" and name in ("latitude_i", "longitude_i", "altitude"):
+        if kind in _PLACES and name in ("latitude_i", "longitude_i", "altitude"):
             continue
-        if kind == "nodeinfo":
+        if kind in _KINDS:
             draft.tree(value, _ABOUT.get(name, name))
         elif kind == "text" and isinstance(value, str):
             draft.put(name, value.replace("\0", ""))
@@ -130,15 +132,3 @@ def _node(own: int | str) -> str:
     if isinstance(own, int):
         return f"{own & 0xFFFF_FFFF:08x}"
     return device_name(own.lstrip("!")) if own.lstrip("!") else ""
-
-
-def _no_json(data: bytes) -> Rejected:
-    """Why a packet in Protocol Buffers is not taken: its envelope's field 1 is the packet, whose 5 is encrypted."""
-    try:
-        packet = next((blob(value) for number, value in fields(data) if number == 1), b"")
-        hidden = any(number == 5 for number, _ in fields(packet))
-    except Rejected:
-        return Rejected("bad_shape", "this is neither JSON nor a packet of Meshtastic")
-    if hidden:
-        return Rejected("encrypted", "turn on JSON output in the gateway's MQTT settings, or encryption off")
-    return Rejected("unsupported", "packets in Protocol Buffers are not read: turn on JSON output in the MQTT settings")

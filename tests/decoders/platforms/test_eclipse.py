@@ -18,6 +18,7 @@ from tests.decoders.platforms.kit import NOW, messages, only, payload, reason
     [
         ("telemetry/TENANT/4711", "4711", "telemetry"),
         ("telemetry//4711", "4711", "telemetry"),
+        ("telemetry/4711", "4711", "telemetry"),
         ("t/TENANT/4711", "4711", "telemetry"),
         ("telemetry", "me", "telemetry"),
         ("event/TENANT/4711/?hono-ttl=15", "4711", "event"),
