@@ -10,7 +10,18 @@ from functools import partial
 
 from headwater.errors import Rejected
 from ingest.decoders.ble.advert import Advert
-from ingest.decoders.ble.makers import air, beacons, bodies, hygrometers, industry, scales, tanks, teltonika, vehicles
+from ingest.decoders.ble.makers import (
+    air,
+    beacons,
+    bodies,
+    hygrometers,
+    industry,
+    scales,
+    tags,
+    tanks,
+    teltonika,
+    vehicles,
+)
 from ingest.decoders.ble.makers.aranet import aranet
 from ingest.decoders.ble.makers.atc import environmental
 from ingest.decoders.ble.makers.beckett import beckett
@@ -57,7 +68,10 @@ KEYED: dict[str, KeyedMaker] = {
 
 SERVICES: dict[str, Maker] = {
     **INDUSTRY_SERVICES,
+    "0000": tags.nodon,
+    "0318": tags.radioland,
     "0d00": switchbot,
+    "1803": tags.radioland,
     "1809": industry.relsib_probe,
     "180f": bodies.battery_service,
     "181b": scales.mi_scale_2,
@@ -75,8 +89,11 @@ SERVICES: dict[str, Maker] = {
     "fd3d": switchbot,
     "fd50": industry.hhcc,
     "fdcd": qingping,
+    "feab": tags.moko_x_pro,
     "feaa": lambda advert, data: ruuvi_url(advert, data) or hygrometers.kkm(advert, data),
     "fee0": scales.amazfit,
+    "ff01": tags.moko_beacon,
+    "fff0": tags.feasycom,
     "fff9": qingping,
 }
 

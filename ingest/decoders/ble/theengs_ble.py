@@ -6,7 +6,8 @@ does: `tempc`, `tempf`, `hum`, `batt`, `volt`, `pres` (hPa), `lux`, `moi`, `fer`
 `model`, `model_id`, `type`. Phones, watches and key finders only show that they are there.
 
 The device is `id`, else the MAC address in the data, else the name of the path; the gateway is in `heard_by`. A key for
-an encrypted advert comes as `?bindkey=`. The package TheengsDecoder is not needed and not used.
+an encrypted advert comes as `?bindkey=`; without it, Shelly's and pvvx's keep `cipher`, `ctr` and `mic`, others are
+rejected as `encrypted`. The package TheengsDecoder is not needed and not used.
 
 Example: `{"id":"A4:C1:38:00:11:22","name":"GVH5075_1122","manufacturerdata":"88ec000418ee6400","rssi":-70}` → 26.8 °C,
 52.6 %, battery 100 %. Format: gateway.theengs.io "Use", decoder.theengs.io (device pages).
@@ -24,7 +25,9 @@ from ingest.decoders.ble.known import read
 from ingest.decoders.ble.makers.mibeacon_models import MODELS as MIBEACONS
 from ingest.decoders.ble.makers.trackers import presence
 from ingest.decoders.ble.reading import Key, Reading, Values
+from ingest.decoders.ble.theengs_models import Model
 from ingest.decoders.ble.theengs_names import told_by_theengs
+from ingest.decoders.ble.theengs_sealed import sealed
 from ingest.decoders.draft import Draft, as_float
 from ingest.decoders.explain import parse
 from ingest.decoders.naming import device_name, mac_name
@@ -77,19 +80,30 @@ def _fill(draft: Draft, found: Mapping[str, Any]) -> None:
 def properties(value: Mapping[str, Any], key: Key) -> Values:
     """What an advert handed on undecoded says, in the words of Theengs. Raises `Rejected` where nobody knows it."""
     advert = _advert(value)
-    reading = _april(advert) or read(advert, key) or presence(advert)
+    model, values, address = _understood(advert, key)
+    if model is not None:
+        values |= {"brand": model.brand, "model": model.model, "model_id": model.model_id, "type": model.type}
+        values |= model.always
+    if address:
+        values["mac"] = ":".join(address[at : at + 2] for at in range(0, 12, 2))
+    return values
+
+
+def _understood(advert: Advert, key: Key) -> tuple[Model | None, Values, str]:
+    """Theengs's model, None where it has none, its properties, and whose address it is."""
+    try:
+        reading = _april(advert) or read(advert, key) or presence(advert)
+    except Rejected as error:
+        shut = sealed(advert, error.detail) if error.reason == "encrypted" and not key(advert.address) else None
+        if shut is None:
+            raise
+        return *shut, advert.address
     if reading is None:
         raise Rejected("unsupported", "no maker's format fits this advert")
     model, values = told_by_theengs(advert, reading)
     if model is None:
         values |= {"model": reading.model, "brand": reading.firmware}
-    else:
-        values |= {"brand": model.brand, "model": model.model, "model_id": model.model_id, "type": model.type}
-        values |= model.always
-    address = reading.address or advert.address
-    if address:
-        values["mac"] = ":".join(address[at : at + 2] for at in range(0, 12, 2))
-    return values
+    return model, values, reading.address or advert.address
 
 
 def supplement(payload: Payload, value: Mapping[str, Any]) -> Mapping[str, Any]:

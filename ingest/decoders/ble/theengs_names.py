@@ -22,6 +22,7 @@ _NAMES = {
     "acceleration_z": "accz",
     "battery": "batt",
     "battery_low": "lowbatt",
+    "beacon_model": "beaconmodel",
     "button_count": "push_ct",
     "entrance_count": "in_ct",
     "exit_count": "out_ct",
@@ -40,6 +41,7 @@ _NAMES = {
     "opening": "open",
     "opening_percentage": "open",
     "packet_id": "packet",
+    "plugged_in": "plugged-in",
     "pressure": "pres",
     "rotation": "rot",
     "scope_tested": "scopetested",
@@ -56,7 +58,17 @@ _TEMPERATURES = {
     "temperature_min": ("tempc_min", "tempf_min"),
     "dewpoint": ("tempc2_dp", "tempf2_dp"),
 }
-_PRESSED = {"press": 1, "double press": 2, "triple press": 3, "long press": 9, "hold press": 11, "event 254": 11}
+_PRESSED = {
+    "press": 1,
+    "double press": 2,
+    "triple press": 3,
+    "quadruple press": 4,
+    "quintuple press": 5,
+    "long press": 9,
+    "release": 10,
+    "hold press": 11,
+    "event 254": 11,
+}
 _KEYS = 4
 _ACCELERATION = 0.000980665
 """Of a thousandth of g: the unit that Theengs gateways send is 10 m/s²."""
@@ -169,6 +181,22 @@ def _beacon(_: Advert, values: Values) -> Values:
     return {"mfid": "4c00"} | found | _renamed(values)
 
 
+def _radioland(advert: Advert, values: Values) -> Values:
+    for axis in ("acceleration_x", "acceleration_y", "acceleration_z"):
+        value = values[axis]
+        if isinstance(value, int | float):
+            values[axis] = round(value * 10 * _ACCELERATION, 7)
+    return _beacon(advert, values) if "measured_power" in values else _renamed(values)
+
+
+def _moko(_: Advert, values: Values) -> Values:
+    for axis in "xyz":
+        value = values.pop(f"acceleration_{axis}", None)
+        if isinstance(value, int | float):
+            values[f"{axis}_axis"] = round(value * 10 * _ACCELERATION, 9)
+    return _renamed(values)
+
+
 def _tilt(advert: Advert, values: Values) -> Values:
     number = advert.manufacturer[0x004C][5] >> 4
     colours = ("red", "green", "black", "purple", "orange", "blue", "yellow", "pink")
@@ -253,7 +281,11 @@ _SPECIAL: dict[str, Callable[[Advert, Values], Values]] = {
     "Mi Band": _band,
     "Mi Scale V1": _scale,
     "Mi Scale V2": _scale,
+    "MOKO (Beacon)": _moko,
+    "MOKO (BeaconX Pro)": _moko,
+    "NodOn": _bthome,
     "Qingping": _qingping,
+    "Radioland": _radioland,
     "TPMS": _tyre,
     "iBeacon": _beacon,
     "Inkbird": _inkbird,

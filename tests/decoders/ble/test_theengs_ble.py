@@ -70,11 +70,27 @@ def test_without_any_name_the_path_is_the_device_or_it_is_refused() -> None:
         come(nameless)
 
 
-def test_an_encrypted_advert_needs_its_key() -> None:
-    with pytest.raises(Rejected) as caught:
-        come(SEALED)
-    assert caught.value.reason == "encrypted"
+def test_an_encrypted_advert_is_opened_with_its_key_and_kept_as_it_is_without() -> None:
     assert come(SEALED, topic="", query=f"bindkey={KEY}").fields["tempc"] == 23.45
+    shut = come(SEALED)
+    assert (shut.fields["encr"], "tempc" in shut.fields) == (1, False)
+    assert shut.texts.items() >= {"cipher": "d603fbfa7b6d", "ctr": "11", "mic": "fb1e26fd"}.items()
+    assert "bindkey" in shut.texts["note.advert"]
+
+
+def test_a_sealed_button_keeps_its_counter_and_its_check() -> None:
+    data = "45" + "0102030405" + "00112233" + "aabbccdd"
+    shut = come({"id": TAG, "name": "SBBT-002C", "servicedatauuid": "0xfcd2", "servicedata": data})
+    assert (shut.device, shut.fields["encr"], shut.texts["model_id"]) == (TAG, 2, "SBBT_002C_ENCR")
+    assert shut.texts.items() >= {"cipher": "0102030405", "ctr": "00112233", "mic": "aabbccdd"}.items()
+
+
+@pytest.mark.parametrize("query", ["", f"bindkey={'00' * 16}"])
+def test_what_cannot_be_opened_is_refused_where_theengs_has_no_word_for_it_or_the_key_is_wrong(query: str) -> None:
+    body = SEALED if query else {**SEALED, "servicedata": SEALED["servicedata"][:16]}
+    with pytest.raises(Rejected) as caught:
+        come(body, topic="", query=query)
+    assert caught.value.reason == "encrypted"
 
 
 def test_a_phone_only_shows_that_it_is_there() -> None:

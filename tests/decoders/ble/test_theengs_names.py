@@ -36,11 +36,41 @@ def told(**advert: str) -> dict[str, Any]:
         (("fdcd", "0804221100 38c1a4 0401 00"), {"open": True, "model_id": "CGH1", "cont": True}),
         (("fdcd", "0812221100 38c1a4 1101 01"), {"motion": True, "model_id": "CGPR1"}),
         (("180f", "21"), {"batt": 33, "model_id": "ServiceData"}),
+        (
+            ("181a", "2eff 8813 32 04"),
+            {"tempc": -2.1, "hum": 50, "batt": 50, "model_id": "LYWSD03MMC/MJWSD05MMC_PVVX_DECR"},
+        ),
+        (
+            ("ff01", "50000000000000 03e8 fc18 2710"),
+            {"batt": 80, "x_axis": 0.980665, "y_axis": -0.980665, "z_axis": 9.80665},
+        ),
+        (("feab", "40000a 0bb8"), {"volt": 3, "model_id": "MBXPRO"}),
+        (("feab", "60000a010007 03e8 0000 2710 0bb8 aa"), {"volt": 3, "x_axis": 0.980665, "z_axis": 9.80665}),
+        (("feab", "70000a ffce 01f4 0bb8 aa"), {"volt": 3, "tempc": -5, "hum": 50, "type": "ACEL"}),
+        (
+            ("fff0", "240000 00 aabbccddee01 65"),
+            {"beaconmodel": "BP120", "plugged-in": True, "mac": "AA:BB:CC:DD:EE:01"},
+        ),
+        (("fff0", "150000 00 aabbccddee01 32"), {"beaconmodel": "BP102", "plugged-in": False, "batt": 50}),
+        (("0000", "02000000000000000000 0003 e4 0000 03"), {"button": 9, "color": "TechBlue", "batt": 100}),
+        (("fd6f", "00112233445566778899aabbccddeeff 01020304"), {"aem": "01020304", "model_id": "GAEN"}),
     ],
 )
 def test_service_data_is_told_in_theengs_words(advert: tuple[str, str], said: dict[str, Any]) -> None:
     found = told(servicedatauuid=f"0x{advert[0]}", servicedata=advert[1].replace(" ", ""))
     assert found.items() >= said.items()
+
+
+def test_a_beacon_with_a_sensor_says_its_beacon_too() -> None:
+    found = told(
+        name="RDL52832",
+        servicedatauuid="0x1803",
+        servicedata="ff80320000010203010001050000000a",
+        manufacturerdata=f"{APPLE}00112233445566778899aabbccddeeff00010002c5",
+    )
+    axes = {"accx": 12.0621795, "accy": -1.4709975, "accz": 0.980665}  # 1.23 g, -0.15 g, 0.1 g
+    assert found.items() >= {"tempc": -0.5, "hum": 50, **axes}.items()
+    assert found.items() >= {"major": 1, "minor": 2, "txpower": -59, "model_id": "RDL52832", "type": "ACEL"}.items()
 
 
 @pytest.mark.parametrize(

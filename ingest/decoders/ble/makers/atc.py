@@ -19,6 +19,8 @@ def environmental(advert: Advert, data: bytes, key: Key) -> Reading | None:
         return _pvvx(data)
     if size == 13:
         return _atc1441(data)
+    if size == 6:
+        return _opened(data)
     if size in {8, 11}:
         return _sealed(advert, data, key)
     if size in {16, 18}:
@@ -43,8 +45,7 @@ def _sealed(advert: Advert, data: bytes, key: Key) -> Reading:
     head = bytes((len(data) + 3, 0x16, 0x1A, 0x18, data[0]))
     plain = open_sealed(advert.address, key, lambda address: address[::-1] + head, data[1:-4], data[-4:])
     if len(plain) == 6:
-        temperature, humidity, battery, pins = unpack("<hHBB", plain)
-        values: Values = {"temperature": temperature / 100, "humidity": humidity / 100} | _pins(pins)
+        values, battery = _climate(plain)
         firmware = "ATC (Custom encrypted)"
     else:
         values = {"temperature": plain[0] / 2 - 40.0, "humidity": plain[1] / 2, "switch": plain[2] > 127}
@@ -52,6 +53,17 @@ def _sealed(advert: Advert, data: bytes, key: Key) -> Reading:
     battery = min(battery, 100)
     values |= {"battery": battery, "voltage": 2.2 + (3.1 - 2.2) * (battery / 100)}
     return Reading(firmware, "ATC", values, data[0])
+
+
+def _opened(data: bytes) -> Reading | None:
+    """What is in pvvx's encrypted form, from a gateway that has the key."""
+    values, battery = _climate(data)
+    return Reading("ATC (Custom decrypted)", "ATC decrypted", values | {"battery": battery}) if battery <= 100 else None
+
+
+def _climate(plain: bytes) -> tuple[Values, int]:
+    temperature, humidity, battery, pins = unpack("<hHBB", plain)
+    return {"temperature": temperature / 100, "humidity": humidity / 100} | _pins(pins), battery
 
 
 def _pins(flags: int) -> Values:

@@ -1,4 +1,4 @@
-"""Who is there, without a measurement: phones, watches, computers and key finders.
+"""Who is there, without a measurement: phones, watches, computers and key finders, exposure notifications.
 
 In: an advert. Out: a `Reading` whose model says what it is, with `unlocked` for Apple's. Only gateways that hand on
 all they hear ask for these. Formats: Apple's Continuity messages as github.com/furiousMAC/continuity describes them;
@@ -15,6 +15,7 @@ _HANDOFF_LIKE = {0x07, 0x0C, 0x12}
 _UNLOCKED = 0x0B
 _WATCH = 0x18
 _LOCKED_WATCH_BIT = 0x80
+_EXPOSURE = 20
 _BY_NAME = {"iTAG": "iTAG", "Tile": "Tile", "nut": "nut", "nutale": "nutale"}
 _BEGINNINGS = {"TicWatch GTH": "TicWatch GTH", "Nyon": "Nyon"}
 
@@ -26,6 +27,9 @@ def presence(advert: Advert) -> Reading | None:
         found = None if data is None else read(data)
         if found is not None:
             return found
+    exposure = advert.service_data.get("fd6f", b"")
+    if len(exposure) == _EXPOSURE:
+        return Reading("presence", "GAEN", {"rpi": exposure[:16].hex(), "aem": exposure[16:].hex()})
     name = advert.local_name
     model = _BY_NAME.get(name) or next((kind for start, kind in _BEGINNINGS.items() if name.startswith(start)), None)
     if model is None and not {"feed", "feec", "fd84"}.isdisjoint(advert.service_data):
