@@ -10,6 +10,7 @@ from ingest.decoders.platforms import (
     eclipse_ditto,
     eclipse_hono,
     fiware_ngsi,
+    homie,
     influx_line_protocol,
     meshtastic,
     ogc_sensorthings,
@@ -115,4 +116,5 @@ PLATFORMS: tuple[Family, ...] = (
     ),
     Family("sensor_community", sensor_community.decode, title="Sensor.Community", aliases=("luftdaten", "airrohr")),
     Family("meshtastic", meshtastic.decode, topics=("msh/#", "#/msh/#"), title="Meshtastic"),
+    Family("homie", homie.decode, topics=("homie/5/{device}/#", "homie/{device}/#"), title="Homie"),
 )
