@@ -92,7 +92,7 @@ def _scan(payload: Payload, gateway: str, one: Any, key: Key, at: int | None) ->
     draft = tag(payload, gateway, one[0], one[1])
     draft.at = at
     try:
-        advert = b"".join(b64decode(part) for part in one[2:4] if isinstance(part, str))
+        advert = b"".join(b64decode(part, validate=True) for part in one[2:4] if isinstance(part, str))
     except ValueError:
         raise Rejected("bad_value", "an advertisement is in base 64") from None
     say(draft, advert, key)

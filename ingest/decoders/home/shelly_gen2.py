@@ -6,9 +6,9 @@ Topics, below a prefix that is the device's id or one's own: `PREFIX/events/rpc`
 
 Out: names as Shelly writes them below their component: `{"id":0,"apower":8.9,"temperature":{"tC":44.1}}` on
 `status/switch:0` → `switch:0.apower`, `switch:0.temperature.tC`; `aenergy.total` is Wh. `rssi` and `battery` beside
-them. `NotifyEvent` are events, each a message; a BLU device that a script reads, and what its scanner hears, are devices
-of their own, by the Bluetooth formats known here. `online` is a status; `GetDeviceInfo` and `GetConfig` describe;
-`rpc` with a method, and `command`, are commands.
+them. `NotifyEvent` are events, each a message; a BLU device that a script reads, and what its scanner hears, are
+devices of their own, by the Bluetooth formats known here. `online` is a status; `GetDeviceInfo` and `GetConfig`
+describe; `rpc` with a method, and `command`, are commands.
 
 Format: Shelly Gen2 API reference (shelly-api-docs.shelly.cloud/gen2), RPC protocol and MQTT.
 """
