@@ -30,6 +30,8 @@ FETCH_SIZE = 2**20
 """Bytes of a partition that a consumer holds in memory beyond what was taken from it."""
 FETCH_WAIT = 30
 """Milliseconds that a broker may keep a fetch open: a partition that was just taken waits for it to end."""
+FOLLOW_WAIT = 500
+"""The same for a consumer that is for one partition: nothing ever waits for the fetch, and each costs CPU time."""
 
 _STARTING = 2.5
 _NO_HEADERS: list[tuple[str, bytes]] = []
@@ -199,8 +201,8 @@ def new_producer(config: Kafka) -> Producer:
         raise ConfigError(f"kafka.compression: {error}") from None
 
 
-def new_consumer(config: Kafka, **options: Any) -> Consumer:
-    """Not started; with a `group_id`, a member of it once it has subscribed."""
+def new_consumer(config: Kafka, fetch_wait: int = FETCH_WAIT, **options: Any) -> Consumer:
+    """Not started; with a `group_id`, a member of it once it has subscribed. `fetch_wait`: see `FETCH_WAIT`."""
     made = cast("Any", aiokafka.AIOKafkaConsumer)
     return cast(
         "Consumer",
@@ -208,7 +210,7 @@ def new_consumer(config: Kafka, **options: Any) -> Consumer:
             **connection(config),
             enable_auto_commit=False,
             auto_offset_reset="none",
-            fetch_max_wait_ms=FETCH_WAIT,
+            fetch_max_wait_ms=fetch_wait,
             max_partition_fetch_bytes=FETCH_SIZE,
             fetch_max_bytes=ENTRY_SIZE,
             **options,

@@ -1,7 +1,8 @@
 """Reading Kafka without a group: batches of one partition, and where partitions begin and end.
 
 In: a topic, a partition, an offset. Out: batches of entries. Consumers are kept for the next reader when one has
-finished, a few of them; each holds at most a megabyte of a partition in advance.
+finished, a few of them; each holds at most a megabyte of a partition in advance. Who follows a partition has a consumer
+of its own, which asks seldom: an entry that comes ends the broker's wait at once.
 """
 
 import asyncio
@@ -11,7 +12,18 @@ from contextlib import asynccontextmanager
 from headwater.config_stack import Kafka
 from headwater.errors import OffsetOutOfRange, Unavailable
 from headwater.log import Entry, Offset, Offsets, Partition
-from storage.kafka_client import Consumer, OutOfRange, drop, new_consumer, our_errors, partition_of, stop, within
+from storage.kafka_client import (
+    FETCH_WAIT,
+    FOLLOW_WAIT,
+    Consumer,
+    OutOfRange,
+    drop,
+    new_consumer,
+    our_errors,
+    partition_of,
+    stop,
+    within,
+)
 from storage.kafka_client import start as start_client
 from storage.kafka_log_member import entries_of
 
@@ -39,7 +51,7 @@ class Reader:
         self, topic: str, partition: Partition, start: Offset, *, follow: bool
     ) -> AsyncGenerator[Sequence[Entry], None]:
         """See `headwater.log.Log`."""
-        async with self._consumer() as consumer:
+        async with self._follower() if follow else self._consumer() as consumer:
             first, end = (await self._ends(consumer, topic, [partition]))[partition]
             if not first <= start <= end:
                 raise OffsetOutOfRange(f"{topic}/{partition}: {start} is not between {first} and {end}")
@@ -116,6 +128,17 @@ class Reader:
             raise
         await self._keep(consumer)
 
+    @asynccontextmanager
+    async def _follower(self) -> AsyncGenerator[Consumer, None]:
+        self._check()
+        consumer = await self._start(FOLLOW_WAIT)
+        self._used.add(consumer)
+        try:
+            yield consumer
+        finally:
+            self._used.discard(consumer)
+            await drop(consumer)
+
     async def _keep(self, consumer: Consumer) -> None:
         self._used.discard(consumer)
         if len(self._idle) < _KEPT and not self._closed.is_set():
@@ -124,8 +147,8 @@ class Reader:
         else:
             await stop(consumer)
 
-    async def _start(self) -> Consumer:
-        consumer = new_consumer(self._config)
+    async def _start(self, fetch_wait: int = FETCH_WAIT) -> Consumer:
+        consumer = new_consumer(self._config, fetch_wait)
         await start_client(consumer, self._config.request_time)
         return consumer
 

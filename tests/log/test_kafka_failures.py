@@ -279,9 +279,9 @@ async def test_readers_that_want_no_more_leave_their_connections_to_the_next(
 ) -> None:
     started: list[Kafka] = []
 
-    def counted(config: Kafka) -> Consumer:
+    def counted(config: Kafka, fetch_wait: int) -> Consumer:
         started.append(config)
-        return new_consumer(config)
+        return new_consumer(config, fetch_wait)
 
     monkeypatch.setattr("storage.kafka_log_reader.new_consumer", counted)
     async with asyncio.timeout(LIMIT), open_kafka_log(kafka, [topic(1)]) as log:
