@@ -11,8 +11,8 @@ remembered for its address as long as the process runs. Without it they are reje
 
 Out: the values that the maker's format has (`ingest/decoders/ble/makers/`): `temperature` °C, `humidity` %,
 `pressure` hPa, `battery` %, `voltage` V, `motion`, `button` …; texts `type` and `model`, `manufacturer`, `firmware`
-(maker and format), `mac`, `local_name`; `rssi` dBm; `packet`, which is `seq` where it is a counter. Presses and locks
-are of kind `event`.
+(maker and format), `mac`, `local_name`; `rssi` dBm; `packet`, a counter or bytes, which is `seq` where it
+counts further than 255 (EnOcean, Efento, Ruuvi, encrypted BTHome). Presses and locks are of kind `event`.
 
 Example, hex text: `043e1d02010000f4830238c1a41110161a18a4c1380283f400a22f5f0bf819df` (blanks are skipped):
 16.2 °C, 47 %, 3.064 V, battery 95 %, heard with −33 dBm.
@@ -32,6 +32,7 @@ from ingest.decoders.draft import Draft
 
 _HEX = re.compile(rb"[0-9A-Fa-f\s:]{8,7000}")
 _HAPPENS = frozenset({"button", "button_switch", "dimmer", "remote", "action", "door_action", "fingerprint"})
+_FAR = ("EnOcean", "Efento", "Ruuvitag V5", "Ruuvitag V8", "Ruuvitag VE1")
 _MOST = 64 * 1024
 
 
@@ -107,10 +108,16 @@ def told(payload: Payload, advert: Advert, reading: Reading, gateway: str, devic
     draft.put("rssi", advert.rssi)
     if packet is not None:
         draft.put("packet", packet)
-        draft.seq = packet if isinstance(packet, int) else None
+        draft.seq = packet if isinstance(packet, int) and _counts_far(reading) else None
     if gateway and plain_address(gateway) != device and gateway != device:
         draft.heard_by = [Heard(gateway, advert.rssi)]
     return draft.message()
+
+
+def _counts_far(reading: Reading) -> bool:
+    """False for counters of a byte: after they have begun anew, the same values with the same number are news."""
+    maker = reading.firmware
+    return maker.startswith(_FAR) or (maker.startswith("BTHome") and "packet_id" not in reading.values)
 
 
 def _described(advert: Advert) -> str:

@@ -49,7 +49,7 @@ def available() -> tuple[Sample, ...]:
 
 def test_a_tag_is_the_device_and_whoever_heard_it_the_gateway() -> None:
     message = one(event(0x02, report(PVVX)))
-    assert (message.device, message.kind, message.seq) == (TAG, "telemetry", 32)
+    assert (message.device, message.kind, message.seq) == (TAG, "telemetry", None)
     assert message.fields == {
         "temperature": 20.91,
         "humidity": 44.96,
@@ -127,6 +127,14 @@ def test_a_wrong_key_opens_nothing_and_is_not_remembered() -> None:
         with pytest.raises(Rejected) as caught:
             heard(data, query=f"bindkey={key}")
         assert caught.value.reason == "bad_value"
+
+
+def test_a_counter_that_does_not_begin_anew_every_few_minutes_is_the_sequence_number() -> None:
+    sealed = structures((0x16, "d2fc 41 a47266c95f73 00112233 78237214"))  # bthome-ble's tests, Apache-2.0
+    message = one(
+        event(0x02, report(sealed, "5448E68F80A5")), query="bindkey=231d39c1d7cc1ab1aee224cd096db932", context=Memory()
+    )
+    assert (message.fields["temperature"], message.seq) == (25.06, 0x33221100)
 
 
 def test_a_press_is_an_event() -> None:
