@@ -3,6 +3,7 @@
 In: method, target, header lines (names in lower case). Out: a `Head`; what is wrong with it stands in `refusal`.
 Routes: `POST /ingest` and `POST /ingest/{device}`, either with `?decoder=NAME`, or `?topic=TOPIC` as
 if it had come by MQTT. Other parameters are the decoder's (`query`): a request without a body is its query, also a GET.
+`X-Limit-U` and `X-Limit-D`, by which OwnTracks's apps say whose phone it is, are `u=` and `d=` of that query.
 A content type that is one format's own (`application/senml+json`) chooses its decoder where nothing else does.
 `/ingest/{device}/blob` is another route (`ingest.blobs`).
 """
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import msgspec
 
@@ -46,9 +47,12 @@ _OF_INTEREST = {
     b"origin",
     b"transfer-encoding",
     b"x-forwarded-for",
+    b"x-limit-d",
+    b"x-limit-u",
 }
 _KEPT = 512  # the longest target and content type that are remembered
 _QUERY = 4096
+_PARAMETERS = 100
 _NAME = 256  # what is longer is no valid name, and neither are its first letters
 _LISTS = {b"connection", b"content-encoding", b"forwarded", b"x-forwarded-for"}
 
@@ -104,6 +108,8 @@ def read_head(method: bytes, target: bytes, headers: Sequence[tuple[bytes, bytes
     route = (_cached_route if len(target) + len(kind) <= _KEPT else _route)(target, kind)
     if route is None:
         return None
+    if not route.native and (b"x-limit-u" in values or b"x-limit-d" in values):
+        route = _with_limits(route, get(b"x-limit-u", b""), get(b"x-limit-d", b""))
     length = get(b"content-length")
     size = None if length is None else int(length)
     head = Head(route, get(b"authorization", b""), size, b"connection" in values, is_direct(values))
@@ -183,11 +189,20 @@ def _route(target: bytes, content_type: bytes) -> Route | None:
 _cached_route = lru_cache(maxsize=4096)(_route)
 
 
+@lru_cache(maxsize=4096)
+def _with_limits(route: Route, user: bytes, device: bytes) -> Route:
+    """The route with these in its query, unless that says so itself."""
+    given = parse_qs(route.query) if route.query.count("&") < _PARAMETERS else {}
+    added = {name: value[:_NAME] for name, value in (("u", user), ("d", device)) if value and name not in given}
+    query = "&".join(part for part in (route.query, urlencode(added)) if part)
+    return route._replace(query=query) if len(query) <= _QUERY else route
+
+
 def _named(query: str, name: str) -> str:
     if name not in query:
         return ""
     try:
-        return parse_qs(query, max_num_fields=100).get(name, [""])[-1]
+        return parse_qs(query, max_num_fields=_PARAMETERS).get(name, [""])[-1]
     except ValueError:
         return ""
 

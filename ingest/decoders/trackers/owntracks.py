@@ -2,7 +2,8 @@
 
 MQTT: `owntracks/USER/DEVICE` and what is below it (`event`, `waypoint`, `waypoints`, `step`, `beacon`, `info`,
 `status`, `dump`, `cmd`); the device is `USER:DEVICE`. HTTP: `POST /ingest?decoder=owntracks`; the device is that of
-the payload's `topic`, else of `?u=USER&d=DEVICE`, else of the path, else its `tid`. A body may also be a list.
+the payload's `topic`, else of `?u=USER&d=DEVICE` or the app's headers `X-Limit-U` and `X-Limit-D`, else of the path,
+else its `tid`. A body may also be a list.
 
     {"_type": "location", "lat": 48.8568, "lon": 2.2927, "acc": 12, "batt": 53, "tid": "j1", "tst": 1706856298}
 

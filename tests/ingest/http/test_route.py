@@ -117,6 +117,15 @@ async def test_a_content_type_of_one_format_chooses_its_decoder_where_nothing_el
         assert said == [("senml", [b'[{"n":"a"}]']), ("native", [b"1"]), ("telegraf_binary", [b"\xa1\x61a\x01"])]
 
 
+async def test_the_headers_by_which_owntracks_names_a_phone_reach_its_decoder_as_parameters():
+    async with site() as there:
+        whose = ("X-Limit-U: jane doe", "X-Limit-D: phone")
+        for target in ("/ingest?decoder=owntracks", "/ingest?decoder=owntracks&u=joe", "/ingest/x"):
+            await there.ask(post(MESSAGE, *whose, target=target))
+        queries = [taken.source.query for taken in there.intake.taken]
+        assert queries == ["decoder=owntracks&u=jane+doe&d=phone", "decoder=owntracks&u=joe&d=phone", ""]
+
+
 async def test_the_source_is_one_object_while_the_target_is_one():
     async with site() as there:
         peer = await there.peer()
