@@ -10,11 +10,13 @@ from typing import Any
 from headwater.errors import Rejected
 from headwater.message import Message
 from ingest.contract import Payload
-from ingest.decoders.draft import Draft
+from ingest.decoders.draft import NAME, Draft
 from ingest.decoders.home.tasmota_values import duration, instant_of, put_all
 from ingest.decoders.home.values import fill, text_of
 from ingest.decoders.naming import device_name, mac_name
 
+_CONFIG = {"hn": "hostname", "t": "topic", "ft": "full_topic", "ofln": "offline", "onln": "online"}
+_RELAYS = (1, 2, 3)  # a switch, a lamp, a shutter's
 _SECTIONS = frozenset({"StatusSNS", "StatusSTS"})
 _UNITS = {
     **dict.fromkeys(("Temperature", "DewPoint", "OBJTMP", "AMBTMP"), "°C"),
@@ -84,7 +86,7 @@ def discovery(payload: Payload, value: Mapping[str, Any]) -> list[Message | Reje
         parts = [part for part in name.split(".") if not part.isdigit()]
         unit = _BY_SENSOR.get(name) or _UNITS.get(".".join(parts[1:])) or _UNITS.get(parts[-1] if parts else "")
         if unit is not None:
-            draft.texts[f"unit.{name}"] = unit
+            draft.texts[f"unit.{name}"[:NAME]] = unit
     draft.texts["sensors"] = ", ".join(key for key, item in snapshot.items() if isinstance(item, dict))[:1024] or "none"
     draft.at = instant_of(snapshot)
     return [*draft.messages()]
@@ -96,9 +98,14 @@ def _config(payload: Payload, value: Mapping[str, Any]) -> list[Message]:
     draft = Draft(payload, device, "description")
     if mac:
         payload.context.remember(f"tasmota:{mac.upper()}", draft.device)
-    fill(draft, {key: item for key, item in value.items() if key not in {"dn", "md", "sw", "mac", "ip", "so"}})
-    names = value.get("fn")
-    friendly = next((one for one in names if isinstance(one, str) and one), "") if isinstance(names, list) else ""
+    for key, name in _CONFIG.items():
+        draft.put(name, text_of(value, key))
+    names = _list(value, "fn")
+    relays = [place for place, kind in enumerate(_list(value, "rl")) if kind in _RELAYS and place < len(names)]
+    for place in relays:
+        label = names[place]
+        draft.put(f"label.POWER{place + 1 if len(relays) > 1 else ''}", label if isinstance(label, str) else None)
+    friendly = next((one for one in names if isinstance(one, str) and one), "")
     _name(
         draft,
         name=text_of(value, "dn") or friendly,
@@ -133,6 +140,11 @@ def _device(value: Mapping[str, Any]) -> str:
 def _mac_of(payload: Payload) -> str:
     levels = payload.source.topic.split("/")
     return levels[-2].upper() if len(levels) > 3 and levels[-3] == "discovery" else ""
+
+
+def _list(value: Mapping[str, Any], name: str) -> list[Any]:
+    found = value.get(name)
+    return found if isinstance(found, list) else []
 
 
 def _section(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

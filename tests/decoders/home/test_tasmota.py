@@ -187,6 +187,7 @@ def test_info_describes() -> None:
 CONFIG = {
     "dn": "Washer",
     "fn": ["Relay", None],
+    "rl": [1, 0],
     "mac": "00000049A3BC",
     "md": "Sonoff Pow",
     "sw": "13.1.0",
@@ -207,6 +208,8 @@ def test_discovery_describes_the_device_that_the_other_topics_name() -> None:
         "manufacturer": "Tasmota",
         "firmware": "13.1.0",
     }
+    assert about.texts["label.POWER"] == "Relay"
+    assert about.fields == {}
     snapshot = {"sn": {"Time": "2026-01-10T22:45:22", "ENERGY": {"Total": 1.5, "Power": [3, 4]}}, "ver": 1}
     units = one(come("tasmota/discovery/00000049A3BC/sensors", snapshot, context))
     assert units.device == "cellar:washer"
