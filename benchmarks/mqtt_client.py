@@ -31,6 +31,8 @@ import uvloop
 OPENING = 200
 """Connections that are being opened at the same time."""
 
+_KEEP_ALIVE = divmod(1800, 256)  # seconds, in two bytes
+
 _TICK = 0.001
 """Seconds between two sends at a given rate."""
 
@@ -54,10 +56,10 @@ class Devices:
         return b"%s-%05d" % (self._name.encode(), number)
 
     def connect(self, number: int, version: int) -> bytes:
-        """The CONNECT packet, a clean session; keep alive is a minute."""
+        """The CONNECT packet, a clean session; a keep alive that is longer than any load: nobody pings here."""
         name = self.name(number)
         texts = (name, name, self._tokens[number]) if self._tokens else (name,)
-        head = b"\0\4MQTT" + bytes((version, 0xC2 if self._tokens else 2, 0, 60)) + b"\0" * (version == 5)
+        head = b"\0\4MQTT" + bytes((version, 0xC2 if self._tokens else 2, *_KEEP_ALIVE)) + b"\0" * (version == 5)
         body = head + b"".join(struct.pack(">H", len(text)) + text for text in texts)
         return bytes((0x10, len(body))) + body
 

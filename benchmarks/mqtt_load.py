@@ -18,11 +18,16 @@ class Clients:
         self._process = process
 
     def send(self) -> dict[str, Any]:
-        """All messages, until the last one is acknowledged; what `benchmarks.mqtt_client` says of it."""
+        """All messages, until the last one is acknowledged; what `benchmarks.mqtt_client` says of it.
+
+        Raises `RuntimeError` if it did not get so far; it has said why on standard error.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print("go", file=self._process.stdin, flush=True)
-        return json.loads(self._process.stdout.readline())
+        if not (said := self._process.stdout.readline()):
+            raise RuntimeError("the generator ended before it had sent all")
+        return json.loads(said)
 
 
 @contextmanager
