@@ -14,6 +14,7 @@ from headwater.registry import (
     Claim,
     DecoderText,
     Device,
+    Erasure,
     Group,
     HeldCertificate,
     Identity,
@@ -111,7 +112,7 @@ class Known:
                 self.blocks.put(record)
             case Claim():
                 self._offer(before if isinstance(before, Claim) else None, record)
-            case Signer():
+            case Signer() | Erasure():
                 pass
             case DecoderText():
                 return [f"{DECODER} {record.name}"]  # no device's name: nobody's rights have changed

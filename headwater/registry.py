@@ -126,6 +126,15 @@ class DecoderText(Versioned, tag="decoder", omit_defaults=True, frozen=True):
     models: tuple[str, ...] = ()
 
 
+class Erasure(Versioned, tag="erasure", omit_defaults=True, frozen=True):
+    """What was received of a device `before` is forgotten. `due`: the next pass, or 0. Times: microseconds UTC."""
+
+    name: str
+    before: int
+    due: int = 0
+    passes: int = 0
+
+
 class Members:
     """Who is in a group now: it changes under whoever holds it."""
 
@@ -205,7 +214,7 @@ class RulesChange(msgspec.Struct, tag_field="kind", tag="rules", frozen=True):
     rules: msgspec.Raw
 
 
-Record = Device | ApiKey | Group | Claim | Block | Signer | DecoderText
+Record = Device | ApiKey | Group | Claim | Block | Signer | DecoderText | Erasure
 """What the registry keeps, by kind and name."""
 
 Change = Record | RulesChange
@@ -277,7 +286,7 @@ def checked(record: R) -> R:
             return msgspec.structs.replace(record, groups=tuple(sorted(set(record.groups))))
         case DecoderText():
             return _checked_decoder(record)
-        case ApiKey() | Signer():
+        case ApiKey() | Signer() | Erasure():
             check_name(record.name)
             return record
 

@@ -29,6 +29,7 @@ _CALLED = {
     "block": "block",
     "decoder": "decoder",
     "signer": "signer",
+    "erasure": "erasure of",
 }
 
 

@@ -13,6 +13,7 @@ from ingest.provisioning import Provisioner, provisioner_on
 from query.asset_api import asset_routes
 from query.claim_api import claim_routes, provision_route
 from query.decoder_api import decoder_routes
+from query.erasure_api import erasure_routes
 from query.group_api import group_routes
 from query.import_api import import_routes
 from query.registry_api import registry_routes
@@ -41,5 +42,6 @@ def registry_routers(
         provision_route(provisioner, directory),
         token_routes(registry, directory),
         asset_routes(directory),
+        erasure_routes(registry, directory),
         decoder_routes(registry, directory, settings.decoders),
     ]

@@ -65,6 +65,10 @@ class BlobStore(Protocol):
         """What this program's own signed URLs are signed with; the same in every process. Raises `Unavailable`."""
         ...
 
+    async def remove(self, name: str) -> None:
+        """There is no object of that name any more. Raises `NoBlob` if it is no name, `Unavailable`."""
+        ...
+
     async def sweep(self, age: float) -> int:
         """Remove uploads that were begun so many seconds ago and never finished; how many. Raises `Unavailable`."""
         ...

@@ -22,6 +22,7 @@ from headwater.failpoints import passing
 from storage.contract import Record
 from storage.lake_append import Append
 from storage.lake_batch import Batch
+from storage.lake_blobs import blobs_of
 from storage.lake_erase import Eraser
 from storage.lake_errors import as_unavailable, first_line
 from storage.lake_files import LakeFiles, open_files
@@ -80,6 +81,11 @@ class DeltaLake(DeltaLakeReader):
             raise Unavailable(str(error)) from error
         finally:
             stopped.set()
+
+    async def blobs_of(self, device: str, before: int) -> Sequence[str]:
+        """Names of large payloads that messages of the device refer to, received before, and no others'."""
+        with as_unavailable():
+            return await asyncio.to_thread(blobs_of, self.files, device, before)
 
     async def open(self) -> None:
         """Make the tables that are not there yet."""

@@ -98,6 +98,10 @@ class FolderBlobs:
         """See `BlobStore`. Made when first asked for, readable by this user alone."""
         return await _guarded(self._secret)
 
+    async def remove(self, name: str) -> None:
+        """See `BlobStore`."""
+        await _guarded(self._remove, self._root / path_of(name))
+
     async def sweep(self, age: float) -> int:
         """See `BlobStore`."""
         return await _guarded(self._sweep, age)
@@ -123,6 +127,11 @@ class FolderBlobs:
         new.unlink()
         _sync(path.parent)
         return path.read_bytes()
+
+    def _remove(self, path: Path) -> None:
+        with suppress(FileNotFoundError):
+            path.unlink()
+            _sync(path.parent)
 
     def _sweep(self, age: float) -> int:
         folder, removed = self._root / INCOMING, 0

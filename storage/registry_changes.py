@@ -18,6 +18,7 @@ from headwater.registry import (
     Claim,
     DecoderText,
     Device,
+    Erasure,
     Group,
     Record,
     RulesChange,
@@ -212,5 +213,5 @@ def _secret(record: Record) -> str:
             return record.token
         case ApiKey() | Claim():
             return record.digest
-        case Group() | Block() | Signer() | DecoderText():
+        case Group() | Block() | Signer() | DecoderText() | Erasure():
             return ""

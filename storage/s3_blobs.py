@@ -122,6 +122,11 @@ class S3Blobs:
         found = await obstore.get_async(self._store, _KEY)
         return bytes(await found.bytes_async())
 
+    async def remove(self, name: str) -> None:
+        """See `BlobStore`."""
+        with _as_unavailable(), suppress(FileNotFoundError), as_os_error():
+            await obstore.delete_async(self._store, path_of(name))
+
     async def sweep(self, age: float) -> int:
         """See `BlobStore`."""
         with _as_unavailable():

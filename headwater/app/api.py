@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+from consumers.erasing import Erasing, Places
 from headwater.app.attached import Attached, patiently
 from headwater.app.backends import (
     open_documents,
@@ -22,7 +23,7 @@ from headwater.app.front_door import Addresses, front_door
 from headwater.app.large import blobs_of, sweep_blobs
 from headwater.app.logs_kept import keeping_logs, maintain_logs
 from headwater.app.registry_tables import open_tables
-from headwater.app.roles import groups
+from headwater.app.roles import groups, groups_by_topic
 from headwater.app.rules import follow_models, publish_rules
 from headwater.app.telling import telling
 from headwater.app.upkeep import well
@@ -111,6 +112,9 @@ async def answering(config: Config, lines: LogLines | None = None) -> AsyncGener
         try:
             for name, store in stores.items():
                 keepers.add(name, store.run)
+            proxies = (live.proxy(), documents.proxy(), search.proxy(), reports.proxy())
+            places = Places(proxies, lake.proxy(), blobs, groups_by_topic())
+            keepers.add("erasing", Erasing(registry, events, places, config.log.retention).run)
             supervisor.add("outbox", partial(run_outbox, registry, events))
             supervisor.add("audit log", partial(AuditLog(logs, registry, metrics).run, config.logging.flush_every))
             supervisor.add("log files", partial(maintain_logs, logs, config.logging.retention))

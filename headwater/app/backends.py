@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
 
 from headwater.config import Config
-from storage.contract import CandidateReader, Checkpoints, LiveReader, ReportReader, SearchReader, Store
+from storage.contract import CandidateReader, Checkpoints, Erasable, LiveReader, ReportReader, SearchReader, Store
 from storage.delta_lake import DeltaLake, open_lake
 from storage.elastic_store import open_elastic_search
 from storage.lake_files import open_files
@@ -37,11 +37,11 @@ class Kept(Protocol):
         ...
 
 
-class LiveStore(Store, LiveReader, Protocol):
+class LiveStore(Store, LiveReader, Erasable, Protocol):
     """The role live."""
 
 
-class KeptStore(Store, Kept, Protocol):
+class KeptStore(Store, Kept, Erasable, Protocol):
     """A store whose retention has to be applied."""
 
 

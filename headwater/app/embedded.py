@@ -16,6 +16,7 @@ from functools import partial
 
 import structlog
 
+from consumers.erasing import Erasing, Places
 from consumers.selector import Selector
 from headwater.app.backends import (
     open_checkpoints,
@@ -31,7 +32,7 @@ from headwater.app.front_door import Addresses, front_door
 from headwater.app.large import blobs_of, sweep_blobs
 from headwater.app.logs_kept import keeping_logs, maintain_logs
 from headwater.app.registry_tables import open_tables
-from headwater.app.roles import Role, maintain, writers_of
+from headwater.app.roles import Role, groups_by_topic, maintain, writers_of
 from headwater.app.rules import follow_models, publish_rules
 from headwater.app.upkeep import maintain_log, well
 from headwater.config import Config
@@ -114,6 +115,8 @@ async def running(config: Config, lines: LogLines | None = None) -> AsyncGenerat
                 supervisor.add("lake maintenance", Maintainer(lake, config.lake).run)
                 for role, kept in {"documents": documents, "search": search, "reports": reports}.items():
                     supervisor.add(f"{role} maintenance", partial(maintain, kept))
+                places = Places((live, documents, search, reports), lake, blobs, groups_by_topic())
+                supervisor.add("erasing", Erasing(registry, events, places, config.log.retention).run)
                 supervisor.add("log maintenance", partial(maintain_log, events))
                 supervisor.add("flow", counting.run)
                 probes: dict[str, Probe] = {"log": events.ping, **{role: store.ping for role, store in stores.items()}}

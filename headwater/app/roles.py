@@ -66,6 +66,14 @@ def groups() -> list[Group]:
     return [OF_SELECTOR, *(group_of(role, topic) for role, topics in TAKES.items() for topic in topics)]
 
 
+def groups_by_topic() -> Mapping[str, Sequence[str]]:
+    """Topic → the groups in which stores take it."""
+    return {
+        topic: [group_of(role, topic).name for role, topics in TAKES.items() if topic in topics]
+        for topic in (MESSAGES, CANDIDATES, REJECTED)
+    }
+
+
 async def maintain(store: Kept, stop: asyncio.Event) -> None:
     """Drop what retention no longer reaches, now and then until `stop`."""
     while not stop.is_set():

@@ -20,6 +20,7 @@ from headwater.commands.options import configured
 from headwater.config import Config
 from headwater.errors import HeadwaterError, Unavailable
 from query.audit import Audit, Stores
+from query.audit_erased import without_erased
 from query.audit_findings import Finding
 from query.audit_round import Limits
 
@@ -73,7 +74,7 @@ async def _run(config: Config, patience: float) -> Sequence[Finding]:
             lake=await _opened(stack, partial(read_lake, config, log.id)),
         )
         limits = Limits(config.documents.retention, config.search.retention, config.reports.rows, config.ingest.future)
-        return await Audit(log, stores, limits).run(patience)
+        return await Audit(await without_erased(log), stores, limits).run(patience)
 
 
 async def _opened(stack: AsyncExitStack, opener: Callable[[], AbstractAsyncContextManager[T]]) -> T | HeadwaterError:

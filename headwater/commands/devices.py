@@ -15,6 +15,7 @@ from headwater.commands.ca import authority_option, opened, out_option
 from headwater.commands.certificates import certify, certify_by, revoke
 from headwater.commands.client import Client, asks, segment
 from headwater.commands.control import command, commands, shadow
+from headwater.commands.erasing import erase, erasures
 from headwater.commands.fleet import export, import_
 from headwater.commands.output import plain, print_json, print_table
 from headwater.errors import Rejected
@@ -47,6 +48,7 @@ def devices() -> None:
     headwater devices disable pump-7                 refused from now on, also where connected
     headwater devices rotate pump-7                  a new token; the old one ends at once
     headwater devices import fleet.csv               many at once; `export` writes them
+    headwater devices erase pump-7                   and all that it ever said
     headwater devices certify pump-7                 one more certificate, by `headwater ca`
     headwater devices revoke pump-7 pump-7.pem       that certificate no more
     headwater devices command pump-7 reboot --wait   tell it to do something
@@ -220,6 +222,8 @@ def remove(client: Client, name: str) -> None:
     click.echo(f"removed {name}", err=True)
 
 
+devices.add_command(erase)
+devices.add_command(erasures)
 devices.add_command(command)
 devices.add_command(commands)
 devices.add_command(shadow)

@@ -58,6 +58,14 @@ class Laws:
             await store.open(sha256(SWEEP).hexdigest())
         assert await store.sweep(-60) == 0
 
+    async def test_what_was_removed_is_not_there_and_can_come_again(self, store: BlobStore) -> None:
+        name = await put(store, SWEEP)
+        for _ in range(2):
+            await store.remove(name)
+        with pytest.raises(NoBlob):
+            await read(store, name)
+        assert await read(store, await put(store, SWEEP)) == SWEEP
+
     async def test_the_secret_is_one(self, store: BlobStore) -> None:
         assert len(await store.secret()) == 32
         assert await store.secret() == await store.secret()
