@@ -41,6 +41,10 @@ _LD_TYPES = frozenset(
         "ListRelationship",
     }
 )
+_SCALARS = frozenset({int, float, bool, str, type(None)})
+_SIMPLE = frozenset({"Number", "Integer", "Float", "Text", "Boolean", "Property"})
+"""Types of attributes that most often have a plain value and nothing beside it."""
+
 _BESIDES = frozenset(
     {
         "type",
@@ -159,7 +163,7 @@ def _messages(payload: Payload, entity: Any) -> list[Message]:
 
 
 def _put(draft: Draft, name: str, value: Any, unit: str) -> None:
-    if name == "location" or (name not in draft.fields and _is_place(value)):
+    if name == "location" or (value.__class__ is dict and name not in draft.fields and _is_place(value)):
         place = point(value) or _written_place(value)
         if place is not None:
             draft.place(*place)
@@ -168,7 +172,9 @@ def _put(draft: Draft, name: str, value: Any, unit: str) -> None:
         value = round((value - 32) / 1.8, 9)
     if draft.kind == "description" and name in _DESCRIBES:
         name = _DESCRIBES[name]
-    if value == "urn:ngsi-ld:null":
+    if value.__class__ in _SCALARS and name != "batteryLevel":
+        if value != "urn:ngsi-ld:null":
+            draft.put(name, value)
         return
     if name == "batteryLevel" and isinstance(value, int | float) and not isinstance(value, bool):
         if value == -1:
@@ -180,6 +186,12 @@ def _put(draft: Draft, name: str, value: Any, unit: str) -> None:
 
 def _attribute(said: Any) -> tuple[Any, int | None, str]:
     """(value, time, unit) of an attribute, in whichever form."""
+    if said.__class__ in _SCALARS:
+        return said, None, ""
+    if isinstance(said, dict) and len(said) == 2 and said.get("type") in _SIMPLE:
+        value = said.get("value")
+        if value.__class__ in _SCALARS and (value.__class__ is not str or said["type"] == "Text"):
+            return value, None, ""
     if not isinstance(said, dict) or not _is_attribute(said):
         return _bare(said, 0), None, ""
     about = object_at(said, "metadata") if isinstance(said.get("metadata"), dict) else {}

@@ -46,8 +46,10 @@ _LABELS = {
     7: "ut",
     8: "vd",
 }
+_BASES = frozenset({"bn", "bt", "bu", "bv", "bs"})
 _VERSION = 10
 _RELATIVE = 1 << 28
+_NUMBERS = (int, float)
 _URN = re.compile(r"(urn:dev:[A-Za-z0-9]+:[^:_/;]+)[:_/;]?(.*)", re.DOTALL)
 _XML = re.compile(r"<(?:\w+:)?senml((?:\s+[\w:.-]+\s*=\s*(?:\"[^\"<]*+\"|'[^'<]*+'))*+)\s*/?>")
 _ATTRIBUTE = re.compile(r"([\w:.-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
@@ -82,6 +84,7 @@ def _records(data: bytes) -> list[Any]:
         raise Rejected("unsupported", "SenML in EXI is not read; send JSON, CBOR or XML")
     else:
         said = cbor(data)
+        said = [_labelled(record) for record in (said if isinstance(said, list) else [said])]
     records: list[Any] = said if isinstance(said, list) else [said]
     if not records:
         raise Rejected("no_fields", "there is no record in it")
@@ -114,7 +117,7 @@ class _Pack:
     def read(self, records: list[Any]) -> list[Message | Rejected]:
         for index, record in enumerate(records):
             try:
-                self._record(_named(record))
+                self._record(record)
             except Rejected as problem:
                 self._bad.append(Rejected(problem.reason, f"record {index}: {problem.detail}"))
         made: list[Message | Rejected] = []
@@ -129,16 +132,17 @@ class _Pack:
             raise Rejected("no_fields", "there is no value in it")
         return made + self._bad
 
-    def _record(self, record: dict[str, Any]) -> None:
-        for key in ("bn", "bt", "bu", "bv", "bs"):
-            if key in record:
+    def _record(self, record: Any) -> None:
+        if not isinstance(record, dict):
+            raise Rejected("bad_shape", "a record is an object")
+        for key in record:
+            if key in _BASES:
                 self._base[key] = record[key]
+            elif key[-1:] == "_":
+                raise Rejected("unsupported", f"{short(key)} must be understood, and is not")
         version = record.get("bver")
         if isinstance(version, int) and version > _VERSION:
             raise Rejected("unsupported", f"this is version {version} of SenML; {_VERSION} is known")
-        unknown = next((key for key in record if key.endswith("_")), None)
-        if unknown is not None:
-            raise Rejected("unsupported", f"{short(unknown)} must be understood, and is not")
         if not record.keys() & {"v", "vs", "vb", "vd", "s"} and not ("bv" in record and "n" in record):
             return
         device, name = self._name(record)
@@ -198,17 +202,19 @@ class _Pack:
 
     def _time(self, record: dict[str, Any]) -> int | None:
         """Microseconds; None: now."""
-        base, own = as_float(self._base.get("bt", 0)), as_float(record.get("t", 0))
-        if base is None or own is None:
-            raise Rejected("bad_time", "`bt` and `t` are numbers of seconds")
-        moment = base + own
+        moment = self._base.get("bt", 0)
+        if moment.__class__ not in _NUMBERS or "t" in record:
+            base, own = as_float(moment), as_float(record.get("t", 0))
+            if base is None or own is None:
+                raise Rejected("bad_time", "`bt` and `t` are numbers of seconds")
+            moment = base + own
         if not moment or abs(moment) > 1e11:
             return None
         return round(moment * 1e6) + (self._payload.received if moment < _RELATIVE else 0)
 
 
-def _named(record: Any) -> dict[str, Any]:
-    """A record with its labels as texts, as JSON has them."""
+def _labelled(record: Any) -> Any:
+    """A record of CBOR with its labels as texts, as JSON has them."""
     if not isinstance(record, Mapping):
-        raise Rejected("bad_shape", "a record is an object")
+        return record
     return {_LABELS.get(key, str(key)) if isinstance(key, int) else key: value for key, value in record.items()}
