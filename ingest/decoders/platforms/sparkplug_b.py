@@ -17,9 +17,7 @@ Source of the format: Eclipse Sparkplug 3.0 specification; Eclipse Tahu, sparkpl
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from headwater.errors import Rejected
 from headwater.message import Message
@@ -27,6 +25,7 @@ from ingest.contract import Payload
 from ingest.decoders.draft import Draft
 from ingest.decoders.naming import device_name
 from ingest.decoders.parts import short
+from ingest.decoders.platforms.sparkplug_hosts import rebirth, state
 from ingest.decoders.platforms.sparkplug_metrics import Contents, Metric, contents, value
 
 _LEVEL = "spBv1.0"
@@ -43,7 +42,6 @@ _DESCRIBES = {
     "properties/os": "os",
 }
 _QUALITIES = {0: "bad", 500: "stale"}
-_host = msgspec.json.Decoder(dict[str, Any])
 
 
 class _Place(NamedTuple):
@@ -94,7 +92,7 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     """One payload of any type. Without a topic, what is in it says which type it is."""
     levels = payload.source.topic.split("/")
     if "STATE" in levels[:-1] and levels[-2] == "STATE":
-        return [_state(payload, levels[-1])]
+        return [state(payload, levels[-1])]
     if not payload.data:
         return ()
     said = contents(payload.data)
@@ -282,43 +280,3 @@ def _ask(payload: Payload, place: _Place) -> None:
     topic = payload.source.topic
     prefix = topic[: topic.index(_LEVEL)]
     payload.context.ask(f"{prefix}{_LEVEL}/{place.group}/NCMD/{place.node}", rebirth(payload.received))
-
-
-def rebirth(now: int) -> bytes:
-    """A payload with the one metric `Node Control/Rebirth` = true. `now`: microseconds."""
-    name, moment = b"Node Control/Rebirth", _number(now // 1000)
-    metric = b"\x0a" + bytes([len(name)]) + name + b"\x18" + moment + b"\x20\x0b\x70\x01"
-    return b"\x08" + moment + b"\x12" + bytes([len(metric)]) + metric
-
-
-def _number(number: int) -> bytes:
-    """A varint of Protocol Buffers."""
-    found = bytearray()
-    while number > 127:
-        found.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*found, number])
-
-
-def _state(payload: Payload, host: str) -> Message:
-    """A host application says of itself `{"online": true, "timestamp": 1668114759262}`, or formerly `ONLINE`."""
-    draft = Draft(payload, device_name(host), "status")
-    word = payload.data.strip().upper()
-    if word in (b"ONLINE", b"OFFLINE"):
-        draft.put("status", word.decode().lower())
-        return draft.message()
-    try:
-        said = _host.decode(payload.data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Rejected(
-            "bad_json", "the state of a host is JSON with `online` and `timestamp`, or ONLINE or OFFLINE"
-        ) from None
-    online, moment = said.get("online"), said.get("timestamp")
-    if not isinstance(online, bool):
-        raise Rejected("missing_field", "the state of a host says `online`: true or false")
-    draft.put("status", "online" if online else "offline")
-    if online and isinstance(moment, int) and 0 < moment < 1 << 50:
-        draft.at = moment * 1000  # the will, which says false, was written when the host connected
-    elif isinstance(moment, int):
-        draft.put("timestamp", moment)
-    return draft.message()

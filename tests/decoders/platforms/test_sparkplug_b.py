@@ -8,7 +8,8 @@ import pytest
 
 from headwater.errors import Rejected
 from headwater.message import Message
-from ingest.decoders.platforms.sparkplug_b import decode, rebirth
+from ingest.decoders.platforms.sparkplug_b import decode
+from ingest.decoders.platforms.sparkplug_hosts import rebirth
 from ingest.decoders.platforms.sparkplug_metrics import contents
 from tests.decoders.platforms.kit import NOW, Memory, field, messages, of_kind, only, payload, reason
 
