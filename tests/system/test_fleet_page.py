@@ -6,10 +6,13 @@ In: what `headwater simulate` sends, in processes of their own. Out: rows of the
 import json
 import subprocess
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
 
 from tests.browser import Page, browser, chrome
 from tests.system.mosquitto import mosquitto
@@ -72,3 +75,26 @@ async def test_the_page_shows_each_makers_devices_with_name_model_values_units_a
                 assert page.complaints() == []
         finally:
             program.stop()
+
+
+async def test_what_nobody_reads_gets_a_mapping_on_the_page_and_is_sent_on(tmp_path: Path, chrome: Chrome) -> None:
+    program = Program(tmp_path / "data")
+    try:
+        program.start()
+        for n in range(3):
+            asked = f"{program.url}/ingest?topic=garden/bed{n}/state"
+            with suppress(HTTPError):  # nobody reads it yet: 400
+                urlopen(Request(asked, b'{"soil": {"moisture": 4%d}}' % n), timeout=20)
+        page = Page(chrome)
+        await page.open(program.url)
+        row = await page.shows("#rejected-groups tbody tr", "garden/+/state", "no_decoder", seconds=PATIENCE)
+        assert row.text.startswith("3")
+        await page.click(await page.shows("#rejected-groups button", "draft a mapping"))
+        await page.click(await page.shows("#mapping-add", "Add it"))
+        await page.click(await page.shows("#rejected-groups button", "garden-state reads it", seconds=PATIENCE))
+        await page.shows(".device", "bed2", "moisture 42", seconds=PATIENCE)
+        await page.until(
+            lambda chrome: not chrome.find_elements(By.CSS_SELECTOR, "#rejected-groups tbody tr"), PATIENCE
+        )
+    finally:
+        program.kill()
