@@ -37,6 +37,7 @@ from ingest.decoders.parts import short
 from ingest.decoders.trackers.owntracks_csv import read_csv
 from ingest.decoders.trackers.reading import asked, each, read_json
 
+_UNKNOWN_IF_NEGATIVE = ("batt", "cog", "vac", "vel")
 BELOW = ("event", "waypoints", "waypoint", "step", "steps", "beacon", "info", "status", "dump", "cmd", "lwt", "request")
 TOPICS = (*(f"#/owntracks/{{device#}}/{level}" for level in BELOW), "#/owntracks/{device#}")
 
@@ -155,6 +156,10 @@ def _location(payload: Payload, values: Object) -> Sequence[Message]:
         draft.note("position", "`lat` and `lon` are no numbers")
     draft.place(lat, lon, values.get("alt"), values.get("acc"))
     fields = draft.fields
+    for name in _UNKNOWN_IF_NEGATIVE:
+        if fields.get(name) == -1:
+            del fields[name]
+            draft.note(name, "-1: not known")
     level = fields.get("batt")
     if level is not None and not _is_percent(values):
         draft.texts["unit.batt"] = "V"

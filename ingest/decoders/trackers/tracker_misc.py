@@ -1,4 +1,4 @@
-"""Leaf Spy, PUI, hoopo and SPOT: trackers with a form of their own each, told apart by what is in it.
+"""Leaf Spy, PUI, hoopo, SPOT, OpenGTS and a dozen more: trackers with a form of their own, told apart by what is in it.
 
 `?decoder=tracker_misc`; PUI's topic is `Pui`. Leaf Spy (an app for electric cars) sends parameters, by GET:
 
@@ -9,8 +9,12 @@ password is dropped. PUI (`{"id": …, "rpt": "loc", "location": {"lat": …, "l
 `speed` (m/s), `bear`, `ign`. hoopo (`{"deviceId": …, "eventData": {…}}`): all by its own names, `battery`. SPOT's XML
 feed: a message each, device `esn` or `messengerId`, with `messageType`, `batteryState`.
 
-Formats: Leaf Spy Pro's help (server), SPOT's XML schema 2.0 and public feed, PUI and hoopo as Traccar's decoders have
-them.
+OpenGTS (`id` or `acct` and `dev`, `gprmc`: an NMEA sentence, `alt`, `batt`), PathAway (`UserName`, `LOC`), RF-Track,
+VLT (`vltdata`), Piligrim; in JSON Outsafe, Ramac, ValTrack, Smartcar, ORBCOMM and Polte; in XML Moovbox: each with its
+position, its time, and all else by its own names; `speed` in m/s where the format says its unit.
+
+Formats: Leaf Spy Pro's help (server), SPOT's XML schema 2.0 and public feed, NMEA 0183, OpenGTS's gprmc server, AIS
+140, Smartcar's webhooks 4.0, ORBCOMM's IsatData Pro; all others as Traccar's decoders have them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +26,8 @@ from ingest.contract import Payload
 from ingest.decoders.clocks import instant
 from ingest.decoders.draft import Draft, as_float
 from ingest.decoders.naming import device_name
+from ingest.decoders.trackers.makers_json import by_members
+from ingest.decoders.trackers.makers_query import by_parameters, piligrim_records
 from ingest.decoders.trackers.reading import asked, meant, parameters, read_json
 from ingest.decoders.trackers.xml_tree import Element, read_xml
 from ingest.decoders.units import normal
@@ -34,9 +40,13 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     """One message, or one for each of SPOT's; raises `Rejected`."""
     data = payload.data.strip()
     if data[:1] == b"<":
-        return _spot(payload, read_xml(data))
+        return _xml(payload, read_xml(data))
+    if data[:1] == b"\xff":
+        return piligrim_records(payload, asked(payload.source).get("imei", ""))
     if data[:1] not in {b"{", b"["}:
-        return (_leaf(payload, {**asked(payload.source), **dict(parameters(data))}),)
+        values = {**asked(payload.source), **dict(parameters(data))}
+        found = by_parameters(payload, values)
+        return (_leaf(payload, values),) if found is None else found
     value = read_json(data)
     if isinstance(value, dict):
         root: dict[str, Any] = value
@@ -44,7 +54,10 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
             return (_hoopo(payload, root),)
         if "rpt" in root:
             return (_pui(payload, root),)
-    raise Rejected("unsupported", "this JSON is neither PUI's (`rpt`) nor hoopo's (`eventData`)")
+        found = by_members(payload, root)
+        if found is not None:
+            return found
+    raise Rejected("unsupported", "this JSON is of no tracker that is known here")
 
 
 def _leaf(payload: Payload, values: Mapping[str, str]) -> Message:
@@ -99,6 +112,26 @@ def _hoopo(payload: Payload, values: Mapping[str, Any]) -> Message:
 def _named(values: Mapping[str, Any], name: str) -> str:
     own = values.get(name)
     return device_name(str(own)) if isinstance(own, str | int) and own != "" else ""
+
+
+def _xml(payload: Payload, root: Element) -> Sequence[Message | Rejected]:
+    return _moovbox(payload, root) if root.name == "gps" else _spot(payload, root)
+
+
+def _moovbox(payload: Payload, root: Element) -> Sequence[Message]:
+    """Its `latitude` is the longitude, and the other way round, as its gateways send them."""
+    own = root.attributes.get("id", "")
+    made: list[Message] = []
+    for item in root.all("coordinate"):
+        values = item.values()
+        draft = Draft(payload, device_name(own) if own else "")
+        draft.at = instant(values.get("time"))
+        for name, text in values.items():
+            if name not in {"time", "latitude", "longitude", "altitude"}:
+                draft.number(name, text)
+        draft.place(values.get("longitude"), values.get("latitude"), values.get("altitude"))
+        made.append(draft.message())
+    return made
 
 
 def _spot(payload: Payload, root: Element) -> Sequence[Message | Rejected]:

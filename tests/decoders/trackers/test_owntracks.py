@@ -42,6 +42,12 @@ def test_a_location_is_position_time_and_fields() -> None:
     assert said.texts == {"tid": "7", "inregions.0": "Home", "conn": "w"}
 
 
+def test_minus_one_is_not_known() -> None:
+    said = one(come("owntracks/jane/phone", {**HERE, "batt": -1, "vel": -1, "cog": -1, "vac": 4}))
+    assert said.fields == {"vac": 4}
+    assert set(said.texts) == {"note.batt", "note.vel", "note.cog"}
+
+
 def test_the_apps_own_id_makes_a_retry_recognisable() -> None:
     assert one(come("owntracks/jane/phone", {**HERE, "_id": "c0ffee"})).id == "c0ffee"
 
