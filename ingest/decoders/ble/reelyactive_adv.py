@@ -119,7 +119,7 @@ def _candidates(data: bytes) -> Iterator[Maker]:
     yield from (minew, ela, laird, others.nordic)
     if data[:2] == b"\x02\x15" and size == 23 and not 1800 <= int.from_bytes(data[16:18], "big") <= 4500:
         yield others.ibeacon  # else it is MOKO's, with the voltage of its battery there
-    if size > 1 and data[1] & 0x1F == size - 2:
+    if size > 1 and data[1] & 0x1F == size - (3 if head == b"\x11" else 2):
         yield others.diract
     if size == 24 and _is_hibou(data):
         yield others.hibou_air

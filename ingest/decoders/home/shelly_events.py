@@ -53,7 +53,7 @@ def _event(payload: Payload, device: str, event: Any, ts: Any) -> list[Message |
 
 
 def _heard(payload: Payload, device: str, data: Mapping[str, Any], at: int | None) -> Message:
-    """A BLU device (BTHome), decoded by the script that heard it; `pid` counts its packets."""
+    """A BLU device (BTHome), decoded by the script that heard it. `pid` begins anew after 255: no `seq`."""
     if data.get("encryption") is True and not ({"battery", "temperature", "button", "motion"} & data.keys()):
         raise Rejected(
             "encrypted", f"what {short(text_of(data, 'address'))} says is encrypted; give the script its key"
@@ -64,10 +64,7 @@ def _heard(payload: Payload, device: str, data: Mapping[str, Any], at: int | Non
     draft.at = at
     rssi = as_float(data.get("rssi"))
     draft.heard_by = [Heard(gateway, rssi)]
-    packet = data.get("pid")
-    if isinstance(packet, int) and not isinstance(packet, bool) and 0 <= packet < 2**63:
-        draft.seq = packet
-    said = {"address", "encryption", "BTHome_version", "pid"}
+    said = {"address", "encryption", "BTHome_version"}
     fill(draft, {name: item for name, item in data.items() if name not in said})
     return draft.message()
 

@@ -12,6 +12,10 @@ from tests.decoders.samples import families, samples
     ("text", "values"),
     [
         ("12850a", {"temperature": 26.93}),
+        (
+            "112b12345678800045aabbccdd0c",
+            {"interactionDigest.timestamp": 69, "interactionDigest.interactions.3.count": 12},
+        ),
         ("213012b80a", {"relativeHumidity": 48, "temperature": 27.44}),
         ("f145", {"batteryPercentage": 69, "battery": 69}),
         ("429d00", {"isMotionDetected.0": True}),

@@ -100,9 +100,9 @@ def test_a_blu_device_is_a_device_of_its_own() -> None:
     data = {"encryption": False, "BTHome_version": 2, "pid": 118, "battery": 100, "button": 1, "rssi": -55}
     found = [{"component": "script:1", "event": "shelly-blu", "data": {**data, "address": "b4:35:22:fe:56:e5"}}]
     said = one(come("shelly-1/events/rpc", notify("NotifyEvent", {"ts": 1736604020.06, "events": found})))
-    assert (said.device, said.kind, said.seq) == ("B43522FE56E5", "event", 118)
+    assert (said.device, said.kind, said.seq) == ("B43522FE56E5", "event", None)
     assert said.heard_by == [Heard("shelly-1", -55)]
-    assert said.fields == {"battery": 100, "button": 1, "rssi": -55}
+    assert said.fields == {"battery": 100, "button": 1, "rssi": -55, "pid": 118}
 
 
 def test_scanned_devices_are_heard() -> None:
