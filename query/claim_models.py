@@ -12,7 +12,7 @@ _DAY = 86_400
 
 
 class NewClaim(Taken):
-    """A code by which devices add themselves. With `certificate`, they do so by that one as well, over HTTPS."""
+    """A code by which devices add themselves. With `certificate`, they do so by that one as well, over TLS."""
 
     name: Name
     names: Annotated[

@@ -26,6 +26,7 @@ def claims() -> None:
     \b
     headwater claims add LINE-3 --names "pump-*" --uses 500 --days 30 --group line-3 --model pump
     curl -H "Authorization: Bearer CODE" -d '{"name":"pump-7"}' https://HOST/api/v1/provision
+    mosquitto_rr -V 5 -h HOST -u claim -P CODE -t provision -e provision/answer -m '{"name":"pump-7"}'
     """
 
 
@@ -36,7 +37,7 @@ def claims() -> None:
 @click.option("--days", type=click.FloatRange(0.001, 3650), default=30.0, show_default=True, help="Good for so long.")
 @click.option("--model", default="", help="The model of the devices.")
 @click.option("--group", multiple=True, help="A group they will be in. Can be repeated.")
-@click.option("--certificate", type=file, help="A client certificate (PEM) that does the same over HTTPS.")
+@click.option("--certificate", type=file, help="A client certificate (PEM) that does the same, over TLS.")
 @as_json
 @asks
 def add(
