@@ -112,6 +112,7 @@ def test_a_probe_that_is_not_plugged_in_has_no_property() -> None:
         (b"[1]", "bad_shape"),
         (b"7", "bad_shape"),
         ({"id": TAG, "manufacturerdata": "fe7f01"}, "unsupported"),
+        ({"manufacturerdata": "55aa" + "01" * 20}, "unsupported"),
         ({"id": TAG, "manufacturerdata": "xxxx"}, "unsupported"),
         ({"id": TAG}, "unsupported"),
         ({"id": TAG, "manufacturerdata": 7, "servicedata": [1]}, "unsupported"),

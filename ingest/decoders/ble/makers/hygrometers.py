@@ -26,7 +26,11 @@ def thermobeacon(advert: Advert, data: bytes, company: int) -> Reading | None:
     """Its own address (6, backwards) after two bytes, millivolts, temperature and humidity in sixteenths."""
     if company == 0xAA55 and len(data) in {17, 18}:
         return _t201(advert, data)
-    if len(data) not in {18, 20} or (advert.address and advert.address != backwards(data[2:8])):
+    if (
+        company not in THERMOBEACON
+        or len(data) not in {18, 20}
+        or (advert.address and advert.address != backwards(data[2:8]))
+    ):
         return None
     if len(data) == 20:
         return _extremes(company, data)
