@@ -6,8 +6,9 @@ Assistant's statestream sends, `homeassistant/DOMAIN/ENTITY/state`.
 
 Out: descriptions: `{"name":"Temperature","stat_t":"zigbee2mqtt/attic","val_tpl":"{{ value_json.temperature }}",
 "unit_of_meas":"°C","dev":{"ids":["0x1"],"name":"Attic"}}` → device `attic`, `name` `Attic`, `unit.temperature` `°C`,
-`label.temperature`, `class.temperature`. The device is whom the state topic names, where a decoder knows that topic;
-else the first identifier. An empty payload, which removes an entity, says nothing.
+`label.temperature`, `class.temperature`; a button is `trigger.ID` `button_1 button_short_press`, and what has no name
+at all, such as a reader of tags, `topic.ID`. The device is whom the state topic names, where a decoder knows that
+topic; else the first identifier. An empty payload, which removes an entity, says nothing.
 
 Format: home-assistant.io, "MQTT", "Discovery"; abbreviations as there.
 """
@@ -39,6 +40,8 @@ _LONG = {
     "unit_of_meas": "unit_of_measurement",
     "temp_unit": "temperature_unit",
     "stat_t": "state_topic",
+    "atype": "automation_type",
+    "stype": "subtype",
     "val_tpl": "value_template",
     "stat_val_tpl": "value_template",
     "state_value_template": "value_template",
@@ -81,7 +84,10 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     draft = Draft(payload, device, "description")
     _describe(draft, about, entities)
     if draft.empty:
-        raise Rejected("no_fields", "the configuration has neither a name nor a unit")
+        for own, entity in entities:
+            draft.put(f"topic.{own[:100]}", text_of(entity, *_WHERE))
+    if draft.empty:
+        raise Rejected("no_fields", "the configuration has neither a name nor a topic")
     return draft.messages()
 
 
@@ -155,6 +161,8 @@ def _describe(draft: Draft, about: Mapping[str, Any], entities: Sequence[tuple[s
         draft.put(f"unit.{field}", text_of(entity, "unit_of_measurement", "temperature_unit"))
         draft.put(f"class.{field}", text_of(entity, "device_class"))
         draft.put(f"label.{field}", label)
+        if entity.get("automation_type") == "trigger":  # a button that is nothing but the event on its topic
+            draft.put(f"trigger.{field}", " ".join(filter(None, (text_of(entity, "subtype"), text_of(entity, "type")))))
         if label and not about:
             draft.put("name", label)
     draft.put("name", text_of(about, "name"))

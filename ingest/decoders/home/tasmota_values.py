@@ -44,6 +44,7 @@ _IDS = frozenset(
         "MAJOR",
         "MINOR",
         "Command",
+        "Days",
     )
 )
 _TEMPERATURES = re.compile(
@@ -87,7 +88,9 @@ def put_all(draft: Draft, own: Mapping[str, Any], around: Mapping[str, Any]) -> 
     """Everything in `own`; `around` has the units, which stand once for the whole payload."""
     fill(draft, own)
     fields, texts = draft.fields, draft.texts
-    texts.pop("Time", None)
+    clock = texts.get("Time", "")
+    if "-" in clock[4:] or "." in clock:  # else it is the hour of a timer
+        del texts["Time"]
     fields.pop("Epoch", None)
     if texts:
         _read_texts(draft)

@@ -11,11 +11,14 @@ from headwater.message import Message
 from ingest.contract import Payload
 from ingest.decoders.draft import Draft
 from ingest.decoders.home.values import fill, text_of
+from ingest.decoders.many import each
 from ingest.decoders.naming import device_name
 from ingest.decoders.parts import short
 
 _DEEPEST = 4
 _OTHER = {"status": "interview"}  # `status` says whether a device is there
+_LISTS = frozenset({"devices", "groups", "converters", "extensions"})
+_MOST = 256
 _LONG = frozenset({"config", "config_schema", "devices", "exposes", "options", "definition"})
 
 
@@ -25,10 +28,8 @@ def decode(payload: Payload, base: str, part: str, value: Any) -> Sequence[Messa
     if part == "state":
         return [_status(payload, own, value)]
     part = part.removeprefix("config/") if part.startswith(("config/devices", "config/groups")) else part
-    if part in {"devices", "groups"}:
-        if not isinstance(value, list):
-            raise Rejected("bad_shape", f"bridge/{part} is a JSON array")
-        return [_described(payload, own, part, one) for one in value]
+    if part in _LISTS:
+        return _listed(payload, own, part, value)
     if part.startswith(("request/", "config/")):
         draft = Draft(payload, own, "command")
         name = part.partition("/")[2]
@@ -81,14 +82,11 @@ def units(exposes: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str,
         yield from units(one.get("features"), inner, depth + 1)
 
 
-def _described(payload: Payload, own: str, part: str, one: Any) -> Message | Rejected:
-    """One device or group; one that cannot be read does not end the others."""
+def _described(payload: Payload, own: str, part: str, one: Any) -> list[Message]:
+    """One device or group."""
     if not isinstance(one, dict):
-        return Rejected("bad_shape", f"an entry of bridge/{part} is a JSON object, this is {short(str(one))}")
-    try:
-        return _group(payload, one) if part == "groups" else _device(payload, own, one)
-    except Rejected as error:
-        return error
+        raise Rejected("bad_shape", f"an entry of bridge/{part} is a JSON object, this is {short(str(one))}")
+    return [_group(payload, one) if part == "groups" else _device(payload, own, one)]
 
 
 def _device(payload: Payload, own: str, one: Mapping[str, Any]) -> Message:
@@ -171,13 +169,30 @@ def _status(payload: Payload, own: str, value: Any) -> Message:
     return draft.message()
 
 
+def _result(name: str, value: Any) -> bool:
+    """What was asked for: a map of the network, a backup."""
+    return name == "zip" or (name == "value" and (isinstance(value, dict) or len(str(value)) > _MOST))
+
+
+def _listed(payload: Payload, own: str, part: str, value: Any) -> list[Message | Rejected]:
+    """Devices or groups; or the names of what somebody has added to the bridge: their code is not kept."""
+    if not isinstance(value, list):
+        raise Rejected("bad_shape", f"bridge/{part} is a JSON array")
+    if part in {"devices", "groups"}:
+        return each(value, lambda one: _described(payload, own, part, one))
+    draft = Draft(payload, own, "description")
+    draft.put(part, ",".join(text_of(one, "name") for one in value if isinstance(one, dict)))
+    return [] if draft.empty else [*draft.messages()]
+
+
 def _said(payload: Payload, own: str, part: str, value: Mapping[str, Any]) -> list[Message]:
     """The log, the answer to a request (without long results), or the bridge's own health."""
     draft = Draft(payload, own, "telemetry" if part == "health" else "event")
     if part.startswith("response/"):
         draft.texts["response"] = part.removeprefix("response/")[:128]
         data = value.get("data")
-        short_data = {k: v for k, v in data.items() if not isinstance(v, dict | list)} if isinstance(data, dict) else {}
-        value = {**short_data, "result": value.get("status"), "error": value.get("error")}
+        known = {k: v for k, v in data.items() if not _result(k, v)} if isinstance(data, dict) else {"data": data}
+        names = {"result": "status", "error": "error", "transaction": "transaction"}
+        value = {**known, **{ours: value.get(theirs) for ours, theirs in names.items()}}
     fill(draft, {_OTHER.get(name, name): item for name, item in value.items() if name not in _LONG})
     return draft.messages()

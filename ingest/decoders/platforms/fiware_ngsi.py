@@ -23,6 +23,7 @@ from headwater.message import Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
 from ingest.decoders.draft import DEPTH, Draft, numeric
+from ingest.decoders.many import each
 from ingest.decoders.naming import device_name
 from ingest.decoders.platforms.jsons import object_at, point, read, text_at
 from ingest.decoders.platforms.units import described
@@ -110,13 +111,7 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     """A message for each entity and time."""
     if not payload.data.strip():
         return ()
-    made: list[Message | Rejected] = []
-    for one in _entities(read(payload.data)):
-        try:
-            made += _messages(payload, one)
-        except Rejected as problem:
-            made.append(problem)
-    return made
+    return each(_entities(read(payload.data)), lambda one: _messages(payload, one))
 
 
 def _entities(said: Any) -> list[Any]:
@@ -188,7 +183,7 @@ def _attribute(said: Any) -> tuple[Any, int | None, str]:
     """(value, time, unit) of an attribute, in whichever form."""
     if said.__class__ in _SCALARS:
         return said, None, ""
-    if isinstance(said, dict) and len(said) == 2 and said.get("type") in _SIMPLE:
+    if isinstance(said, dict) and len(said) == 2 and _type_of(said) in _SIMPLE:
         value = said.get("value")
         if value.__class__ in _SCALARS and (value.__class__ is not str or said["type"] == "Text"):
             return value, None, ""
@@ -200,9 +195,14 @@ def _attribute(said: Any) -> tuple[Any, int | None, str]:
     return _bare(said, 0), moment, unit if isinstance(unit, str) else ""
 
 
+def _type_of(said: Mapping[str, Any]) -> str:
+    kind = said.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
 def _is_attribute(said: Mapping[str, Any]) -> bool:
     """Normalized or concise: it has a value, and a type of its own or nothing that is not said beside values."""
-    if said.get("type") in _LD_TYPES:
+    if _type_of(said) in _LD_TYPES:
         return True
     return any(name in said for name in _VALUES) and (isinstance(said.get("type"), str) or _BESIDES.issuperset(said))
 

@@ -23,6 +23,7 @@ from headwater.message import Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
 from ingest.decoders.draft import Draft
+from ingest.decoders.many import each
 from ingest.decoders.naming import device_name
 from ingest.decoders.parts import short
 from ingest.decoders.platforms import telegraf_json
@@ -51,20 +52,12 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     except UnicodeDecodeError:
         raise Rejected("bad_encoding", "line protocol is UTF-8") from None
     factor = _factor(payload.source.query)
-    made: list[Message | Rejected] = []
-    for line in lines(text):
-        try:
-            made += [_refused(line)] if isinstance(line, int) else _message(payload, line, factor)
-        except Rejected as problem:
-            made.append(problem)
-    return made
+    return each(lines(text), lambda line: _message(payload, line, factor))
 
 
-def _refused(number: int) -> Rejected:
-    return Rejected("bad_value", f"line {number} is none of line protocol: `measurement,tag=text field=1.5 time`")
-
-
-def _message(payload: Payload, line: Line, factor: float | None) -> list[Message]:
+def _message(payload: Payload, line: Line | int, factor: float | None) -> list[Message]:
+    if isinstance(line, int):
+        raise Rejected("bad_value", f"line {line} is none of line protocol: `measurement,tag=text field=1.5 time`")
     device = device_tag(line.tags)
     draft = Draft(payload, device_name(device) if device else "")
     for key, text in line.tags.items():

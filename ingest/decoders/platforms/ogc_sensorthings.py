@@ -24,6 +24,7 @@ from headwater.message import Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
 from ingest.decoders.draft import Draft
+from ingest.decoders.many import each
 from ingest.decoders.naming import device_name
 from ingest.decoders.platforms.jsons import object_at, point, read, text_at
 
@@ -50,13 +51,7 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     said = read(payload.data)
     if isinstance(said, dict) and isinstance(said.get("value"), list):
         said = said["value"]
-    made: list[Message | Rejected] = []
-    for one in said if isinstance(said, list) else [said]:
-        try:
-            made += _entity(payload, one)
-        except Rejected as problem:
-            made.append(problem)
-    return made
+    return each(said if isinstance(said, list) else [said], lambda one: _entity(payload, one))
 
 
 def _entity(payload: Payload, one: Any) -> list[Message]:

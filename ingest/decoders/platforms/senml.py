@@ -24,6 +24,7 @@ from headwater.errors import Rejected
 from headwater.message import Message, Number
 from ingest.contract import Payload
 from ingest.decoders.draft import Draft, as_float, numeric
+from ingest.decoders.many import FAULTS
 from ingest.decoders.naming import device_name
 from ingest.decoders.parts import short
 from ingest.decoders.platforms.cbor import cbor
@@ -120,6 +121,9 @@ class _Pack:
                 self._record(record)
             except Rejected as problem:
                 self._bad.append(Rejected(problem.reason, f"record {index}: {problem.detail}"))
+                if len(self._bad) >= FAULTS:
+                    self._bad.append(Rejected("too_large", f"after {FAULTS} such records the rest is left out"))
+                    break
         made: list[Message | Rejected] = []
         for device, units in self._units.items():
             made += described(self._payload, device, units, {})

@@ -21,6 +21,7 @@ from headwater.message import Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
 from ingest.decoders.draft import Draft, as_float
+from ingest.decoders.many import each
 from ingest.decoders.naming import device_name
 from ingest.decoders.platforms.jsons import object_at, read, text_at
 
@@ -35,13 +36,7 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     if not payload.data.strip():
         return ()
     said = read(payload.data)
-    made: list[Message | Rejected] = []
-    for one in said if isinstance(said, list) else [said]:
-        try:
-            made += _measurement(payload, one)
-        except Rejected as problem:
-            made.append(problem)
-    return made
+    return each(said if isinstance(said, list) else [said], lambda one: _measurement(payload, one))
 
 
 def _measurement(payload: Payload, one: Any) -> list[Message]:

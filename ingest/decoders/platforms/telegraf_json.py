@@ -23,6 +23,7 @@ from headwater.message import Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
 from ingest.decoders.draft import Draft
+from ingest.decoders.many import each
 from ingest.decoders.naming import device_name
 from ingest.decoders.platforms.tags import device_tag
 
@@ -43,13 +44,7 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     batch = said.get("metrics") if isinstance(said, dict) else None
     if isinstance(batch, list) and any(isinstance(one, dict) and "fields" in one for one in batch):
         said = batch
-    made: list[Message | Rejected] = []
-    for one in said if isinstance(said, list) else [said]:
-        try:
-            made += _messages(payload, one)
-        except Rejected as problem:
-            made.append(problem)
-    return made
+    return each(said if isinstance(said, list) else [said], lambda one: _messages(payload, one))
 
 
 def _messages(payload: Payload, one: Any) -> list[Message]:

@@ -21,6 +21,7 @@ from headwater.message import Heard, Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
 from ingest.decoders.draft import Draft
+from ingest.decoders.many import each
 from ingest.decoders.naming import device_name
 from ingest.decoders.parts import short
 from ingest.decoders.platforms.jsons import read, text_at
@@ -88,30 +89,20 @@ def _gateway(payload: Payload, action: str, rest: list[str], said: Any) -> list[
             return _values(
                 payload, child, "command", said.get("data") or said.get("values") or {"value": said.get("value")}
             )
-    made: list[Message | Rejected] = []
-    for name, values in said.items():
-        try:
-            if action == "attributes":
-                made += _values(payload, name, "description", values)
-            else:
-                made += _telemetry(payload, name, values)
-        except Rejected as problem:
-            made.append(problem)
-    return made
+    if action == "attributes":
+        return each(said.items(), lambda one: _values(payload, one[0], "description", one[1]))
+    return each(said.items(), lambda one: _telemetry(payload, *one))
 
 
 def _telemetry(payload: Payload, child: str, said: Any) -> list[Message | Rejected]:
     """Values, values with a time, or a list of either."""
-    made: list[Message | Rejected] = []
-    for one in said if isinstance(said, list) else [said]:
-        try:
-            if isinstance(one, dict) and isinstance(one.get("values"), dict) and ("ts" in one or len(one) == 1):
-                made += _values(payload, child, "telemetry", one["values"], one.get("ts"))
-            else:
-                made += _values(payload, child, "telemetry", one)
-        except Rejected as problem:
-            made.append(problem)
-    return made
+    return each(said if isinstance(said, list) else [said], lambda one: _point(payload, child, one))
+
+
+def _point(payload: Payload, child: str, one: Any) -> list[Message | Rejected]:
+    if isinstance(one, dict) and isinstance(one.get("values"), dict) and ("ts" in one or len(one) == 1):
+        return _values(payload, child, "telemetry", one["values"], one.get("ts"))
+    return _values(payload, child, "telemetry", one)
 
 
 def _values(payload: Payload, child: str, kind: str, said: Any, ts: Any = None) -> list[Message | Rejected]:

@@ -12,6 +12,7 @@ import msgspec
 from headwater.errors import Rejected
 from headwater.message import Message, Number
 from ingest.contract import Source
+from ingest.decoders import many
 from ingest.decoders.draft import numeric
 from ingest.decoders.explain import parse
 
@@ -32,16 +33,13 @@ def read_json(data: bytes) -> Any:
 
 def each(items: Sequence[Any], read: Callable[[dict[str, Any]], Sequence[Message]]) -> list[Message | Rejected]:
     """What is read of each object of a list; what one of them is rejected for does not hold up the others."""
-    made: list[Message | Rejected] = []
-    for item in items:
+
+    def one(item: Any) -> Sequence[Message]:
         if not isinstance(item, dict):
-            made.append(Rejected("bad_shape", f"an item of the list is {type(item).__name__}, not an object"))
-            continue
-        try:
-            made += read(item)  # pyright: ignore[reportUnknownArgumentType]
-        except Rejected as error:
-            made.append(error)
-    return made
+            raise Rejected("bad_shape", f"an item of the list is {type(item).__name__}, not an object")
+        return read(item)  # pyright: ignore[reportUnknownArgumentType]
+
+    return many.each(items, one)
 
 
 def parameters(data: bytes | str) -> list[tuple[str, str]]:

@@ -142,3 +142,19 @@ def test_bad_input_is_refused_with_its_reason(topic: str, body: object, reason: 
     with pytest.raises(Rejected) as refused:
         come(topic, body)
     assert refused.value.reason == reason
+
+
+def test_a_button_is_described_by_what_triggers_it_and_a_reader_of_tags_by_its_topic() -> None:
+    button = {
+        "automation_type": "trigger",
+        "device": {"identifiers": ["0AFFD2"]},
+        "payload": "short_press",
+        "topic": "foobar/triggers/button1",
+        "type": "button_short_press",
+        "subtype": "button_1",
+    }  # of Home Assistant's tests, Apache-2.0
+    said = one(come("homeassistant/device_automation/bla/config", button))
+    assert (said.device, said.texts) == ("0AFFD2", {"trigger.bla": "button_1 button_short_press"})
+    reader = {"device": {"identifiers": ["0AFFD2"]}, "topic": "foobar/tag_scanned"}
+    said = one(come("homeassistant/tag/bla1/config", reader))
+    assert (said.device, said.texts) == ("0AFFD2", {"topic.bla1": "foobar/tag_scanned"})

@@ -242,3 +242,13 @@ def test_bad_input_is_refused_with_its_reason(topic: str, body: object, reason: 
 
 def test_an_empty_payload_says_nothing() -> None:
     assert come("tele/plug/LWT", b"") == ()
+
+
+def test_a_device_without_a_reading_is_there_and_the_hour_of_a_timer_is_no_clock() -> None:
+    said = one(come("tele/hall/SENSOR", {"Time": "2021-06-27T15:04:00", "Epoch": 1_624_799_040}))
+    assert (said.at, said.texts) == (1_624_799_040_000_000, {"Time": "2021-06-27T15:04:00"})
+    timer = {"Timer1": {"Enable": 1, "Time": "06:00", "Days": "0111110", "Action": 3}}
+    said = one(come("stat/hall/RESULT", timer))
+    assert (said.texts["Timer1.Time"], said.texts["Timer1.Days"], said.at) == ("06:00", "0111110", None)
+    alone = one(come("stat/hall/RESULT", {"Enable": 1, "Time": "-00:20", "Days": "1111111"}))
+    assert alone.texts == {"Time": "-00:20", "Days": "1111111"}

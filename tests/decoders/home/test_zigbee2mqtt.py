@@ -205,3 +205,23 @@ def test_another_base_topic_where_it_is_configured(base: str) -> None:
 
 def test_without_a_topic_the_path_names_the_device() -> None:
     assert one(post("z2m", {"temperature": 3}, "bulb")).device == "bulb"
+
+
+def test_an_answer_has_what_was_done_whose_request_it_was_and_no_map_of_the_network() -> None:
+    done = {"from": "remote", "to": "lamp", "clusters": ["genScenes", "genOnOff"], "failed": []}
+    body = {"transaction": "12", "data": done, "status": "ok"}
+    said = one(come("zigbee2mqtt/bridge/response/device/bind", body))
+    assert (said.kind, said.texts["result"], said.texts["transaction"]) == ("event", "ok", "12")
+    assert said.texts["clusters.1"] == "genOnOff"
+    network = {"data": {"type": "raw", "value": {"nodes": [{"ieeeAddr": "0x1"}]}}, "status": "ok"}
+    assert "raw" in (said := one(come("zigbee2mqtt/bridge/response/networkmap", network))).texts.values()
+    assert not any(name.startswith("value") for name in said.texts)
+    backup = {"data": {"zip": "UEsDBAoAAAAA"}, "status": "ok"}
+    assert "zip" not in one(come("zigbee2mqtt/bridge/response/backup", backup)).texts
+
+
+def test_what_somebody_has_added_is_known_by_name_and_nothing_added_says_nothing() -> None:
+    assert come("zigbee2mqtt/bridge/extensions", b"[]") == []
+    added = [{"name": "mine.js", "code": "x" * 2000}, {"name": "yours.mjs", "code": ""}]
+    said = one(come("zigbee2mqtt/bridge/converters", added))
+    assert (said.kind, said.texts) == ("description", {"converters": "mine.js,yours.mjs"})

@@ -180,3 +180,9 @@ def test_what_is_none_is_refused(said: str, code: str) -> None:
 )
 def test_it_is_known_by_its_content(said: Any, *, known: bool) -> None:
     assert recognises(json.dumps(said).encode()) is known
+
+
+@pytest.mark.parametrize("kind", [[], {}, 1, None, ["Property"], True])
+def test_a_type_that_is_no_text_changes_nothing(kind: object) -> None:
+    entity = {"id": "urn:ngsi-ld:Room:1", "type": "Room", "temperature": {"type": kind, "value": 21.5}}
+    assert only(decode, payload(json.dumps(entity))).fields == {"temperature": 21.5}
