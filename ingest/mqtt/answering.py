@@ -9,17 +9,17 @@ from typing import Final, Protocol
 from headwater.registry import Identity
 from ingest.mqtt import encoding
 from ingest.mqtt.broker import Broker, PublishReceipt
-from ingest.mqtt.packets import PUBACK, PUBREC, Puback, Pubcomp, Pubrec
+from ingest.mqtt.packets import PUBREC, Puback, Pubcomp, Pubrec
 from ingest.mqtt.properties import Properties
 from ingest.mqtt.reasons import OF_REJECTION, ReasonCode
 from ingest.mqtt.sessions import Session
 from ingest.mqtt.stream import Stream
 from ingest.mqtt.terms import Terms
+from ingest.mqtt.way import PUBACKED
 
 _EXPLAINED = 256
 """Characters of a reason string at most."""
 
-PUBACKED: Final = PUBACK << 24 | 2 << 16
 PUBRECED: Final = PUBREC << 24 | 2 << 16
 _TYPE: Final = 0xFFFF << 16
 

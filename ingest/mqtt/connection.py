@@ -46,21 +46,24 @@ class Connection(Entering):
         if self._state > _LIVE:
             return
         self._heard = self._broker.clock()
-        client, reader = self._client, self._reader
-        if client is not None and reader.rest is None and self._state is _LIVE and client.inbound.straight(data):
-            if self._meter is not None:
-                self._pay(1, len(data), self._meter)
-            return
-        found = reader.feed(data)
-        if reader.plain and client is not None:
-            client.inbound.take(cast("list[Publish]", found))
-        else:
-            self._take(found)
+        client, reader, taken, count = self._client, self._reader, 0, 0
+        if client is not None and reader.rest is None and self._state is _LIVE:
+            taken, count = client.inbound.straight(data)
+        if taken < len(data) and self._state <= _LIVE:
+            count += self._read(data[taken:] if taken else data)
         if self._meter is not None:
-            count = len(found) if reader.plain else sum(type(packet) is Publish for packet in found)
             self._pay(count, len(data), self._meter)
         if reader.broken is not None and self._state is not State.JOINING:
             self._refuse(reader.broken)
+
+    def _read(self, data: bytes) -> int:
+        """What has to be taken apart; returns how many PUBLISHes it was."""
+        found, client = self._reader.feed(data), self._client
+        if not self._reader.plain or client is None:
+            self._take(found)
+            return sum(type(packet) is Publish for packet in found)
+        client.inbound.take(cast("list[Publish]", found))
+        return len(found)
 
     def _take(self, packets: list[Packet]) -> None:
         """Packets of every kind, in their order; PUBLISHes that stand together go together."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from ingest.contract import Source
 from ingest.mqtt import encoding
-from ingest.mqtt.answering import PUBACKED, PUBRECED, Answering, Wire
+from ingest.mqtt.answering import PUBRECED, Answering, Wire
 from ingest.mqtt.broker import UNHEARD, Broker, PublishReceipt
 from ingest.mqtt.held import HELD, Held, fitting
 from ingest.mqtt.packets import QOS_2, RETAIN, Publish
@@ -18,7 +18,7 @@ from ingest.mqtt.reasons import ReasonCode
 from ingest.mqtt.sessions import Session
 from ingest.mqtt.stream import Stream
 from ingest.mqtt.terms import Limits, Terms
-from ingest.mqtt.way import Way
+from ingest.mqtt.way import PUBACKED, Way
 
 _SOURCES = 256
 """Sources kept for a connection, one a topic and content type."""
@@ -57,26 +57,27 @@ class Inbound(Answering):
         """Something that came is not yet with the intake."""
         return self._held is not None
 
-    def straight(self, data: bytes) -> bool:
-        """Take what was read, if it is one whole PUBLISH with QoS 1 on the same topic as before, and nothing is odd.
+    def straight(self, data: bytes) -> tuple[int, int]:
+        """Take what was read as far as it is plain PUBLISHes on the same topic as before, and nothing is odd.
 
-        False: nothing was done; then it is for the reader. With one message in flight this is nearly every read.
+        Returns how many bytes and messages that were; the rest is for the reader. Mostly there is none.
         """
-        way = self._way
-        if way is None or not (body := way.payload(data)):
-            return False
-        broker = self._broker
-        if self._over or self._held is not None or self._in_flight >= self._maximum or broker.full:
-            return False
+        way, broker = self._way, self._broker
+        if way is None or self._over or self._held is not None or broker.full:
+            return 0, 0
         if broker.router.subscriptions.count or self._wanted.count or self._groups.count:
-            return False
-        receipt = PublishReceipt(self, answers=(PUBACKED | data[body - way.back] << 8 | data[body - way.back + 1],))
+            return 0, 0
+        payloads, answers, size = way.read(data)
+        count = len(answers)
+        if not count or self._in_flight + count > self._maximum:
+            return 0, 0
+        receipt = PublishReceipt(self, answers=answers)
         self._pending.append(receipt)
-        self._in_flight += 1
-        broker.accept(self._identity, way.source, (data[body:],), receipt)
+        self._in_flight += count
+        broker.accept(self._identity, way.source, payloads, receipt)
         if not receipt.waiting:
             self._acknowledge()
-        return True
+        return size, count
 
     def take(self, publishes: list[Publish]) -> None:
         """PUBLISHes that came, in their order."""

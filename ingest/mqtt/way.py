@@ -1,46 +1,53 @@
-"""The way of one topic: how a read looks that is one whole PUBLISH on it, like nearly all of a device's.
+"""The way of one topic: what looks like the PUBLISH before it is not taken apart again.
 
-In: bytes as they were read. Out: where their payload begins, without taking the packet apart; what looks otherwise is
-for `ingest.mqtt.reader`.
+In: bytes as they were read. Out: the payloads and answers of the PUBLISHes that stand at the beginning, as long as they
+are plain and on the same topic, which nearly all of a device's are; what comes behind is for `ingest.mqtt.reader`.
 """
 
 from typing import Final
 
 from ingest.contract import Source
-from ingest.mqtt.packets import PUBLISH, QOS_1
+from ingest.mqtt.packets import PUBACK, PUBLISH, QOS_1
 from ingest.mqtt.wire import write_text
 
+PUBACKED: Final = PUBACK << 24 | 2 << 16
+"""A PUBACK that says SUCCESS, but for its packet id; see `encoding.words`."""
 _PUBLISH_1: Final = PUBLISH | QOS_1
-_LONG = 130
-"""Bytes of a PUBLISH from which on its length takes two of them, or more."""
 
 
 class Way:
-    """`back`: how far before the payload the packet identifier stands. `most`: the largest read it is meant for."""
+    """`most`: the longest PUBLISH, but for its first bytes, that it is meant for."""
 
-    __slots__ = ("_most", "_prefix", "back", "source")
+    __slots__ = ("_back", "_most", "_prefix", "source")
 
     def __init__(self, topic: str, source: Source, version: int, most: int) -> None:
         self._prefix = write_text(topic)
+        self._back = 3 if version == 5 else 2  # bytes between topic and payload: packet id, and no properties
         self._most = most
         self.source = source
-        self.back = 3 if version == 5 else 2
 
-    def payload(self, data: bytes) -> int:
-        """Where the payload begins; 0 unless this is one PUBLISH on the topic, with QoS 1 and without properties."""
-        size = len(data)
-        if data[0] != _PUBLISH_1 or not 7 <= size <= self._most:
-            return 0
-        if size < _LONG:
-            at = 2
-            whole = data[1] == size - 2
-        else:
-            at = 3
-            whole = data[1] >= 0x80 and 0 < data[2] < 0x80 and data[1] & 0x7F | data[2] << 7 == size - 3
-        if not whole or not data.startswith(self._prefix, at):
-            return 0
-        at += len(self._prefix)
-        body = at + self.back
-        if body > size or not data[at] | data[at + 1] or (self.back == 3 and data[at + 2]):
-            return 0
-        return body
+    def read(self, data: bytes) -> tuple[list[bytes], list[int], int]:
+        """Payloads, their PUBACKs, and where the first packet begins that is anything else."""
+        payloads: list[bytes] = []
+        answers: list[int] = []
+        prefix, back, most, end = self._prefix, self._back, self._most, len(data)
+        beside, at = len(prefix) + back, 0
+        while end - at > beside and data[at] == _PUBLISH_1:
+            size = data[at + 1]
+            start = at + 2
+            if size >= 0x80:
+                more = data[start]
+                if not 0 < more < 0x80:
+                    break
+                size = size & 0x7F | more << 7
+                start += 1
+            stop, body = start + size, start + beside
+            if not body <= stop <= end or size > most or not data.startswith(prefix, start):
+                break
+            packet_id = data[body - back] << 8 | data[body - back + 1]
+            if not packet_id or (back == 3 and data[body - 1]):
+                break
+            payloads.append(data[body:stop])
+            answers.append(PUBACKED | packet_id)
+            at = stop
+        return payloads, answers, at
