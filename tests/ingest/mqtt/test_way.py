@@ -82,10 +82,10 @@ NAME = b"\0\x14" + TOPIC.encode()
     "data",
     [
         b"\x32\xff\x00" + NAME + b"\0\x01" + b"x" * 103,  # a length with more bytes than it needs
-        b"\x32\x1a" + NAME + b"\0\0payload",  # a packet identifier of 0
+        b"\x32\x1f" + NAME + b"\0\0payload",  # a packet identifier of 0
         b"\x32\x17" + NAME + b"\0\x01payload",  # a length that ends within the packet identifier
         b"\x32\xb1\x03" + NAME + b"\0\x01" + b"x" * 409,  # too large
-        b"\x32\x1a" + NAME + b"\0\x01pa",  # not all of it
+        b"\x32\x1f" + NAME + b"\0\x01pa",  # not all of it
     ],
 )
 def test_what_is_wrong_is_left_to_the_reader(data: bytes) -> None:
