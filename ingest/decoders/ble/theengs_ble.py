@@ -1,9 +1,10 @@
 """Theengs Gateway and OpenMQTTGateway where they hand on adverts as they heard them, decoded or not.
 
-Topic: `home/GATEWAY/BTtoMQTT/undecoded` (base topic and gateway's name are free). What has `model` is taken as it is;
-otherwise `manufacturerdata` and `servicedata` are decoded here, by the same table as all adverts, and named as Theengs
-does: `tempc`, `tempf`, `hum`, `batt`, `volt`, `pres` (hPa), `lux`, `moi`, `fer`, `co2`, `accx` …; texts `brand`,
-`model`, `model_id`, `type`. Phones, watches and key finders only show that they are there.
+Topic: `home/GATEWAY/BTtoMQTT/undecoded` (base topic and gateway's name are free); `home/TheengsGateway/presence` says
+how far away a tag is (`distance`, m). What has `model` is taken as it is; otherwise `manufacturerdata` and
+`servicedata` are decoded here, by the same table as all adverts, and named as Theengs does: `tempc`, `tempf`, `hum`,
+`batt`, `volt`, `pres` (hPa), `lux`, `moi`, `fer`, `co2`, `accx` …; texts `brand`, `model`, `model_id`, `type`. Phones,
+watches and key finders only show that they are there.
 
 The device is `id`, else the MAC address in the data, else the name of the path; the gateway is in `heard_by`. A key for
 an encrypted advert comes as `?bindkey=`; without it, Shelly's and pvvx's keep `cipher`, `ctr` and `mic`, others are
@@ -32,7 +33,8 @@ from ingest.decoders.draft import Draft, as_float
 from ingest.decoders.explain import parse
 from ingest.decoders.naming import device_name, mac_name
 
-TOPICS = ("#/BTtoMQTT/undecoded",)
+TOPICS = ("#/BTtoMQTT/undecoded", "home/TheengsGateway/presence")
+_MARKS = ("BTtoMQTT", "presence")
 _RAW = frozenset({"manufacturerdata", "servicedata", "servicedatauuid"})
 _APRIL = b"\xab\x03"
 _HUAMI = "fee0"
@@ -46,7 +48,7 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     if not payload.data.strip():
         return ()
     value = parse(payload.data)
-    found = {} if "model" in value else properties(value, keys_of(payload))
+    found = {} if "model" in value or _is_presence(value) else properties(value, keys_of(payload))
     draft = Draft(payload, _device(payload, value, found))
     for name, item in value.items():
         if isinstance(item, dict | list):
@@ -168,6 +170,11 @@ def _april(advert: Advert) -> Reading | None:
     return Reading("ABN03", "ABN03", values, address=data[2:8].hex().upper())
 
 
+def _is_presence(value: Mapping[str, Any]) -> bool:
+    """How far away a tag is, without what it says."""
+    return "distance" in value and "id" in value and _RAW.isdisjoint(value)
+
+
 def _device(payload: Payload, value: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     for own in (value.get("id"), found.get("mac"), value.get("mac")):
         if isinstance(own, str) and own:
@@ -176,9 +183,9 @@ def _device(payload: Payload, value: Mapping[str, Any], found: Mapping[str, Any]
 
 
 def _gateway(payload: Payload) -> str:
-    """The level before `BTtoMQTT`; over HTTP, the path's device, unless that is the tag."""
+    """The level before `BTtoMQTT` or `presence`; over HTTP, the path's device, unless that is the tag."""
     levels = payload.source.topic.split("/")
-    before = levels[levels.index("BTtoMQTT") - 1] if "BTtoMQTT" in levels[1:] else ""
+    before = next((levels[levels.index(mark) - 1] for mark in _MARKS if mark in levels[1:]), "")
     if any(letter.isalnum() for letter in before):
         return device_name(before)
     return payload.source.device

@@ -54,6 +54,15 @@ def test_the_topic_is_known_to_the_catalogue() -> None:
     assert CATALOGUE.source("elsewhere/lab/gw-2/BTtoMQTT/undecoded").decoder == "theengs_ble"
 
 
+def test_how_far_away_a_tag_is_comes_on_a_topic_of_its_own() -> None:
+    assert CATALOGUE.source("home/TheengsGateway/presence").decoder == "theengs_ble"
+    source = CATALOGUE.source("home/TheengsGateway/presence")
+    (message,) = decode(Payload(b'{"id": "11:22:33:44:55:66", "rssi": -42, "distance": 1.5}', source, RECEIVED))
+    assert isinstance(message, Message)
+    assert (message.device, message.fields) == ("112233445566", {"rssi": -42, "distance": 1.5})
+    assert message.heard_by == [Heard("TheengsGateway", -42)]
+
+
 def test_the_address_in_the_data_names_the_tag_where_the_gateway_does_not() -> None:
     message = come({"servicedata": "5020aa018ddfaa33342d580410021201"})
     assert (message.device, message.texts["mac"], message.fields["tempc"]) == (
