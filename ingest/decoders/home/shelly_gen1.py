@@ -40,6 +40,8 @@ TOPICS = (
 _SWITCHES = frozenset({"relay", "light", "color", "white"})
 _FLAGS = frozenset({"input", "longpush", "overtemperature", "overload", "ext_switch"})
 _ENERGIES = {"energy": "W·min", "returned_energy": "W·min", "total": "Wh", "total_returned": "Wh"}
+_PRIVATE = frozenset({"name", "mac", "fw", "unixtime", "time", "lat", "lng", "timezone", "pin_code"})
+_SECRETS = ("_url", "_urls", "key", "password", "ssid")
 _ON = {"on": True, "off": False, "overpower": False}
 
 
@@ -83,7 +85,7 @@ def _object(payload: Payload, parts: Sequence[str], value: dict[str, Any]) -> Se
     if parts == ["announce"] or "fw_ver" in value:
         return [_announced(payload, value)]
     if parts == ["settings"] or isinstance(value.get("device"), dict) or ("type" in value and "fw" in value):
-        return [_settings(payload, value)]
+        return _settings(payload, value)
     if parts in ([], ["info"], ["status"]):
         return shelly_status.status(payload, value)
     return _tree(payload, parts, value)
@@ -155,8 +157,8 @@ def _announced(payload: Payload, value: Mapping[str, Any]) -> Message:
     return draft.message()
 
 
-def _settings(payload: Payload, value: Mapping[str, Any]) -> Message:
-    """`/settings` and `/shelly`: what it is; not the network's and the cloud's settings."""
+def _settings(payload: Payload, value: Mapping[str, Any]) -> list[Message]:
+    """`/settings` and `/shelly`: what it is and how it is set up; nothing of networks, brokers, people and pages."""
     inner = value.get("device")
     own: Mapping[str, Any] = inner if isinstance(inner, dict) else value
     mac = text_of(own, "mac")
@@ -167,4 +169,8 @@ def _settings(payload: Payload, value: Mapping[str, Any]) -> Message:
     draft.put("mac", mac)
     draft.texts["manufacturer"] = "Shelly"
     draft.at = instant(value.get("unixtime"))
-    return draft.message()
+    # Objects are networks, brokers, people; arrays are relays, meters, inputs.
+    fill(draft, {key: item for key, item in value.items() if key not in _PRIVATE and not isinstance(item, dict)})
+    for key in [key for key in draft.texts if key.endswith(_SECRETS)]:
+        del draft.texts[key]
+    return draft.messages()

@@ -150,7 +150,7 @@ def _answer(payload: Payload, device: str, value: dict[str, Any]) -> list[Messag
     if "fw_id" in value and "mac" in value:
         return [_described(payload, device, value)]
     if isinstance(system, dict) and isinstance(system.get("device"), dict):
-        return [_configured(payload, device, value, system["device"])]
+        return _configured(payload, device, value, system["device"])
     if any(isinstance(item, dict) and (":" in name or name == "sys") for name, item in value.items()):
         return _status(payload, device, value)
     for field, component in _COMPONENTS:
@@ -173,8 +173,8 @@ def _described(payload: Payload, device: str, value: Mapping[str, Any]) -> Messa
     return draft.message()
 
 
-def _configured(payload: Payload, device: str, value: Mapping[str, Any], own: Mapping[str, Any]) -> Message:
-    """`Shelly.GetConfig`: names that people gave; no network's, no broker's settings."""
+def _configured(payload: Payload, device: str, value: Mapping[str, Any], own: Mapping[str, Any]) -> list[Message]:
+    """`Shelly.GetConfig`: its components' names and settings; no network's, no broker's."""
     mac = text_of(own, "mac")
     draft = Draft(payload, device or (mac_name(mac) if mac else ""), "description")
     draft.put("name", text_of(own, "name"))
@@ -183,8 +183,10 @@ def _configured(payload: Payload, device: str, value: Mapping[str, Any], own: Ma
     draft.texts["manufacturer"] = "Shelly"
     for name, said in value.items():
         if ":" in name and isinstance(said, dict):
-            draft.put(f"{name}.name", text_of(said, "name"))
-    return draft.message()
+            fill(draft, _without_id(name, said), f"{name}.")
+    for name in [name for name in draft.texts if name.endswith((".key", ".pass", ".password"))]:
+        del draft.texts[name]
+    return draft.messages()
 
 
 def _command(payload: Payload, device: str, method: str, params: Mapping[str, Any]) -> list[Message]:

@@ -22,6 +22,7 @@ _NORTH = frozenset({"latitude", "Latitude", "lat", "Lat", "gps_lat", "latitudeDe
 _EAST = frozenset({"longitude", "Longitude", "lon", "Lon", "lng", "long", "gps_lon", "longitudeDeg"})
 _HIGH = frozenset({"altitude", "Altitude", "alt", "Alt"})
 _BATTERY = frozenset({"batteryLevel", "battery_level", "batteryPercent", "battery_percent", "batteryPercentage"})
+_LABELS = re.compile(r"ersion|EUI|\bID\b|Serial|SN\b")
 _MOST_HEARD = 64
 
 
@@ -200,6 +201,8 @@ def _seeed(draft: Draft, measured: list[Any]) -> bool:
         value = one["measurementValue"]
         if value.__class__ is float or value.__class__ is int:
             draft.put(said(one["type"]), value)
+        elif value.__class__ is str and not _LABELS.search(one["type"]):  # some of its codecs round to a text
+            draft.number(said(one["type"]), value)
         else:
             draft.tree(value, said(one["type"]))
     return True

@@ -10,6 +10,7 @@ Comes out: device `com.acme:xdk_53`; features as telemetry (`accelerometer.x`), 
 attribute or feature with latitude and longitude is the position. Desired properties, live commands and messages to the
 thing are of kind `command`; definitions and the policy's id are descriptions; what is deleted, messages from the thing,
 announcements and errors are events. `revision` is `seq`. A thing as it is (the normalized form, `thingId`) is read too.
+What a connection adds in `extra`, and things that are listed, are read as well.
 Requests, acknowledgements and answers without a value say nothing; access rights are not read.
 
 Source of the format: Eclipse Ditto documentation, "Protocol specification" and "Protocol topic".
@@ -24,6 +25,7 @@ from headwater.message import Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
 from ingest.decoders.draft import Draft, as_float
+from ingest.decoders.many import each
 from ingest.decoders.naming import device_name
 from ingest.decoders.parts import SEQ_MOST, short
 from ingest.decoders.platforms.jsons import object_at, read_object, text_at
@@ -64,7 +66,7 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     if said.criterion in ("messages", "announcements"):
         return _message(payload, said)
     if value is not None:
-        return () if said.criterion in _SILENT else _change(payload, said)
+        return _valued(payload, said, value)
     if said.action in _DELETIONS:
         return _event(payload, said, None, "deleted")
     if status is None and said.criterion not in _SILENT and said.action != "retrieve":
@@ -72,30 +74,52 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     return ()
 
 
+def _valued(payload: Payload, said: _Said, value: Any) -> Sequence[Message | Rejected]:
+    """What is changed; or the things that a search or a retrieval has found, but not what it asks for."""
+    if said.criterion == "search" and isinstance(value, dict):
+        value = value.get("items")
+    asked = said.action == "retrieve" and not said.path
+    if isinstance(value, list) and (asked or said.criterion == "search"):
+        return each(value, lambda one: _listed(payload, one))
+    if said.criterion in _SILENT or (asked and isinstance(value, dict) and "thingIds" in value):
+        return ()
+    return _change(payload, said)
+
+
+def _listed(payload: Payload, thing: Any) -> Sequence[Message | Rejected]:
+    if not isinstance(thing, dict) or not isinstance(thing.get("thingId"), str):
+        raise Rejected("bad_shape", "a thing in a list is an object with its `thingId`")
+    return _change(payload, _bare(thing))
+
+
 def _envelope(payload: Payload, body: dict[str, Any]) -> _Said:
     topic = body.get("topic")
     if topic is None and isinstance(body.get("thingId"), str):  # the normalized form: the thing itself
-        context = object_at(body, "_context")
-        about = {name: body.get(f"_{name}", context.get(name)) for name in ("revision", "timestamp")}
-        thing = {name: part for name, part in body.items() if not name.startswith("_")}
-        about["timestamp"] = about["timestamp"] or body.get("_modified")
-        return _Said(device_name(body["thingId"]), "twin", "events", "modified", (), {**about, "value": thing})
+        return _bare(body)
     if not isinstance(topic, str):
         raise Rejected("missing_field", "an envelope of the Ditto protocol has a `topic`")
     levels = topic.split("/")
-    if len(levels) < 5 or levels[2] not in ("things", "policies"):
+    if levels[2:3] == ["policies"]:
+        raise Rejected("unsupported", "a policy says nothing of a device")
+    if len(levels) < 5 or levels[2] != "things":
         detail = (
             f"a topic of the Ditto protocol is NAMESPACE/NAME/things/CHANNEL/CRITERION/ACTION; {short(topic)} is none"
         )
         raise Rejected("bad_topic", detail)
-    if levels[2] == "policies":
-        raise Rejected("unsupported", "a policy says nothing of a device")
     space, name = levels[0], levels[1]
     own = name if space == "_" else f"{space}:{name}"
     device = payload.source.device if name == "_" else device_name(own)
     path = body.get("path", "/")
     parts = tuple(part for part in path.split("/") if part)[:64] if isinstance(path, str) else ()
     return _Said(device, levels[3], levels[4], "/".join(levels[5:]), parts, body)
+
+
+def _bare(body: dict[str, Any]) -> _Said:
+    context = object_at(body, "_context")
+    about = {name: body.get(f"_{name}", context.get(name)) for name in ("revision", "timestamp")}
+    thing = {name: part for name, part in body.items() if not name.startswith("_")}
+    about["timestamp"] = about["timestamp"] or body.get("_modified")
+    return _Said(device_name(body["thingId"]), "twin", "events", "modified", (), {**about, "value": thing})
 
 
 def _change(payload: Payload, said: _Said) -> list[Message | Rejected]:
@@ -117,10 +141,27 @@ def _change(payload: Payload, said: _Said) -> list[Message | Rejected]:
             _feature(name, feature, values, wished, about)
     for name in _DESCRIPTIONS:
         about.put(name, text_at(thing, name))
+    _enrich(values, said.body.get("extra"))
     drafts = [draft for draft in (values, wished, about) if not draft.empty]
     if not drafts:
         raise Rejected("no_fields", "there is no feature, attribute or definition in it")
     return [message for draft in drafts for message in draft.messages()]
+
+
+def _enrich(values: Draft, extra: Any) -> None:
+    """What a connection adds to an event of what the thing was before; what the event itself says goes first."""
+    if not isinstance(extra, dict):
+        return
+    fields, texts, place = values.fields, values.texts, values.position
+    values.fields, values.texts = {}, {}
+    _attributes(values, extra)
+    features = extra.get("features")
+    for name, feature in features.items() if isinstance(features, dict) else ():
+        if isinstance(feature, dict):
+            values.tree(feature.get("properties"), name)
+    values.fields = {name: value for name, value in values.fields.items() if name not in texts} | fields
+    values.texts = {name: text for name, text in values.texts.items() if name not in fields} | texts
+    values.position = place or values.position
 
 
 def _attributes(draft: Draft, thing: Mapping[str, Any]) -> None:

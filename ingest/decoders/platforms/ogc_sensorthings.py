@@ -10,7 +10,8 @@ expanded in it, or from entities seen before. Where neither says, the device is 
 `Datastream:7`, and the field `Datastream(7).result` or `result`. An interval counts by its end; the parameters are
 `parameters.NAME`. Rows of a data array (`CreateObservations`) are a message each. Things are descriptions (name,
 description, properties), as are Datastreams (units), Sensors and others of a device that the path names; a Location is
-the position of its Thing. Lists of entities (`value`) are taken one by one.
+the position of its Thing. Observations within a Datastream are telemetry, too. Lists of entities (`value`) are taken
+one by one.
 
 Source of the format: OGC SensorThings API Part 1: Sensing, 1.0 and 1.1.
 """
@@ -114,9 +115,14 @@ def _datastream(payload: Payload, one: dict[str, Any], thing: Mapping[str, Any])
         _remember(payload, "Datastream", number, _Stream(device, name, unit))
     draft = Draft(payload, device or _named(one, "Datastream"), "description")
     _texts(draft, one, f"{name or 'Datastream'}.")
-    if name and unit:
-        draft.put(f"unit.{name}", "°C" if unit in _FAHRENHEIT else unit)
-    return draft.messages()
+    if unit:
+        draft.put(f"unit.{name or 'result'}", "°C" if unit in _FAHRENHEIT else unit)
+    made = [] if draft.empty else draft.messages()
+    inner = one.get("Observations")
+    for observation in inner if isinstance(inner, list) else []:
+        if isinstance(observation, dict) and "result" in observation:
+            made += _observation(payload, observation, _Stream(draft.device, name, unit))
+    return made or draft.messages()
 
 
 def _location(payload: Payload, one: dict[str, Any]) -> list[Message]:
@@ -152,7 +158,7 @@ def _description(payload: Payload, one: dict[str, Any]) -> list[Message]:
         if isinstance(stream, dict):
             made += _datastream(payload, stream, one)
     for location in locations if isinstance(locations, list) else []:
-        place = point(location.get("location")) if isinstance(location, dict) else place
+        place = (point(location.get("location")) if isinstance(location, dict) else None) or place
     if place is not None:
         draft.place(*place)
     return ([] if draft.empty else draft.messages()) + made

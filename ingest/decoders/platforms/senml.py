@@ -48,6 +48,7 @@ _LABELS = {
     8: "vd",
 }
 _BASES = frozenset({"bn", "bt", "bu", "bv", "bs"})
+_BEFORE = {"sv": "vs", "bv": "vb"}
 _VERSION = 10
 _RELATIVE = 1 << 28
 _NUMBERS = (int, float)
@@ -86,10 +87,22 @@ def _records(data: bytes) -> list[Any]:
     else:
         said = cbor(data)
         said = [_labelled(record) for record in (said if isinstance(said, list) else [said])]
+    if isinstance(said, dict) and isinstance(said.get("e"), list):
+        said = _as_it_was(said)
     records: list[Any] = said if isinstance(said, list) else [said]
     if not records:
         raise Rejected("no_fields", "there is no record in it")
     return records
+
+
+def _as_it_was(said: dict[str, Any]) -> list[Any]:
+    """The form of the first drafts: the base around an array `e`, and other names for texts and booleans."""
+    base = {name: value for name, value in said.items() if name in _BASES}
+    records = [
+        {_BEFORE.get(name, name): value for name, value in one.items()} if isinstance(one, dict) else one
+        for one in said["e"]
+    ]
+    return [base, *records]
 
 
 def _attributes(tag: str) -> dict[str, Any]:

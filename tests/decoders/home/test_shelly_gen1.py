@@ -117,8 +117,14 @@ def test_settings_describe_and_tell_no_secret() -> None:
         "wifi_ap": {"key": "secret"},
         "name": "Hall",
         "fw": "1",
+        "pin_code": "secret",
+        "lat": 52.5,
+        "max_power": 2500,
+        "relays": [{"name": "Lamp", "out_on_url": "http://secret", "auto_off": 30.0}],
     }
     said = one(post("shelly_gen1", body))
+    assert said.fields == {"max_power": 2500, "relays.0.auto_off": 30.0}
+    assert said.texts["relays.0.name"] == "Lamp"
     assert (said.device, said.kind, said.texts["name"], said.texts["model"]) == (
         "8CAAB54B98DF",
         "description",

@@ -131,11 +131,13 @@ def test_device_info_describes_and_config_tells_no_secret() -> None:
     assert (said.texts["name"], said.texts["model"], said.texts["firmware"]) == ("Porch", "SNSW-001X16EU", "1.4.4")
     config = {
         "sys": {"device": {"name": "Porch", "mac": "441793AB3FB4"}},
-        "switch:0": {"name": "Lamp"},
+        "switch:0": {"name": "Lamp", "id": 0, "power_limit": 2800},
+        "bthomedevice:200": {"name": "Tag", "key": "secret"},
         "wifi": {"sta": {"ssid": "iot", "pass": "secret"}},
     }
     named = one(post("shelly_gen2", config))
     assert (named.texts["name"], named.texts["switch:0.name"]) == ("Porch", "Lamp")
+    assert named.fields == {"switch:0.power_limit": 2800}
     assert "secret" not in str(named)
 
 

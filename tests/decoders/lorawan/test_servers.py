@@ -288,6 +288,12 @@ def test_sensecaps_lists_of_measurements_have_their_types_as_names() -> None:
     for messages in (listed, [listed]):
         up = things("up", uplink_message=MESSAGE | {"decoded_payload": {"err": 0, "messages": messages}})
         assert (up.fields["Air Temperature"], up.fields["err"]) == (6.5, 0)
+    rounded = [
+        {"measurementValue": "-1.5", "type": "Air Temperature"},
+        {"measurementValue": "1.10", "type": "Firmware Version"},
+    ]
+    up = things("up", uplink_message=MESSAGE | {"decoded_payload": {"messages": rounded}})
+    assert (up.fields["Air Temperature"], up.texts["Firmware Version"]) == (-1.5, "1.10")
 
 
 @pytest.mark.parametrize(

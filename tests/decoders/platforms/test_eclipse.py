@@ -183,3 +183,37 @@ def test_ditto_is_known_by_its_content() -> None:
     assert ditto.recognises(json.dumps(THING).encode())
     assert not ditto.recognises(b'{"topic": "tele/x", "value": 1}')
     assert not ditto.recognises(b'{"device": "a", "fields": {"x": 1}}')
+
+
+def test_what_a_connection_adds_is_said_too_and_the_event_goes_first() -> None:
+    added = {
+        "attributes": {"room": "kitchen"},
+        "features": {"acc": {"properties": {"x": 1, "unit": "g"}}},
+    }
+    said = json.loads(envelope("/features/acc/properties/x", 5)) | {"extra": added}
+    made = only(ditto.decode, payload(json.dumps(said)))
+    assert (made.fields, made.texts) == ({"acc.x": 5}, {"attributes.room": "kitchen", "acc.unit": "g"})
+
+
+@pytest.mark.parametrize(
+    ("topic", "wrap"),
+    [("com.acme/_/things/twin/commands/retrieve", False), ("_/_/things/twin/search/next", True)],
+)
+def test_things_in_a_list_are_said_one_by_one(topic: str, wrap: bool) -> None:
+    things: list[Any] = [{"thingId": f"com.acme:xdk_{n}", "attributes": {"temperature": n}} for n in (1, 2)]
+    value = {"subscriptionId": "1", "items": things} if wrap else things
+    body = {"topic": topic, "path": "/", "value": value, "status": 200}
+    made = messages(ditto.decode, payload(json.dumps(body)))
+    assert [(one.device, one.fields) for one in made] == [
+        ("com.acme:xdk_1", {"attributes.temperature": 1}),
+        ("com.acme:xdk_2", {"attributes.temperature": 2}),
+    ]
+    things[0] = 5
+    assert len(ditto.decode(payload(json.dumps(body | {"value": {"items": things} if wrap else things})))) == 2
+
+
+def test_asking_for_things_says_nothing_and_policies_are_not_read() -> None:
+    body = {"topic": "_/_/things/twin/commands/retrieve", "path": "/", "value": {"thingIds": ["a:b"]}}
+    assert ditto.decode(payload(json.dumps(body))) == ()
+    error = {"topic": "unknown/unknown/policies/errors", "path": "/", "value": {"status": 400}, "status": 400}
+    assert reason(ditto.decode, payload(json.dumps(error))) == "unsupported"

@@ -124,3 +124,16 @@ def test_what_is_none_is_refused(said: str, code: str) -> None:
 )
 def test_its_topics_are_known(topic: str) -> None:
     assert Catalogue(PLATFORMS).source(topic).decoder == "ogc_sensorthings"
+
+
+def test_observations_within_their_datastream_are_telemetry_of_its_thing() -> None:
+    stream = {**STREAM, "Observations": [{"phenomenonTime": AT, "result": 21.5}, {"result": 22}]}
+    del stream["Thing"]
+    made = messages(decode, payload(json.dumps({"name": "My Kitchen", "@iot.id": 1, "Datastreams": [stream]})))
+    said = [(one.device, one.fields, one.at) for one in made if one.kind == "telemetry"]
+    assert said == [("My_Kitchen", {"Temperature": 21.5}, NOW), ("My_Kitchen", {"Temperature": 22}, None)]
+
+
+def test_a_unit_without_a_name_is_that_of_the_result() -> None:
+    made = only(decode, payload(json.dumps({"unitOfMeasurement": {"symbol": "K"}}), "v1.1/Datastreams(7)", device="d"))
+    assert made.texts == {"unit.result": "K"}

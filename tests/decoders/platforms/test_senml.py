@@ -178,3 +178,9 @@ def test_one_bad_record_is_not_the_end_of_the_others() -> None:
 )  # fmt: skip
 def test_it_is_known_by_its_first_record(data: str, *, known: bool) -> None:
     assert recognises(data.encode()) is known
+
+
+def test_the_form_of_the_first_drafts_is_read() -> None:
+    early = {"bn": f"{DEVICE}:", "bt": 1_763_700_000, "e": [{"n": "temp", "v": 23.1}, {"n": "open", "bv": True}]}
+    made = only(decode, payload(json.dumps(early)))
+    assert (made.device, made.at, made.fields) == (DEVICE, NOW, {"temp": 23.1, "open": True})
