@@ -84,20 +84,32 @@ class Draft:
 
     def tree(self, value: Any, prefix: str = "") -> None:
         """Every scalar below an object or array, by its path."""
-        waiting = [(prefix, value, 0)]
-        while waiting:
-            name, value, depth = waiting.pop()
-            if isinstance(value, Mapping):
-                pairs = value.items()
-            elif isinstance(value, list | tuple):
-                pairs = enumerate(value)
-            else:
-                self.put(name, value)
-                continue
-            if depth >= DEPTH:
-                raise Rejected("too_deep", f"objects or arrays are nested more than {DEPTH} deep")
-            below = [(f"{name}.{key}" if name else str(key), item, depth + 1) for key, item in pairs]
-            waiting.extend(reversed(below))
+        if isinstance(value, Mapping | list | tuple):
+            self._below(value, f"{prefix}." if prefix else "", DEPTH)
+        else:
+            self.put(prefix, value)
+
+    def _below(self, value: Any, before: str, depth: int) -> None:
+        """One level, and what is below it. `before`: the path to it, with its dot. A call a value would be dear."""
+        if not depth:
+            raise Rejected("too_deep", f"objects or arrays are nested more than {DEPTH} deep")
+        mapping = value.__class__ is dict or isinstance(value, Mapping)
+        pairs = value.items() if mapping else enumerate(value)
+        fields = self.fields
+        for key, item in pairs:
+            kind = item.__class__
+            if kind is dict or kind is list:
+                self._below(item, f"{before}{key}.", depth - 1)
+            elif kind is bool or (kind is float and isfinite(item)) or (kind is int and -EXACT <= item <= EXACT):
+                fields[f"{before}{key}"] = item
+            elif kind is str and len(item) <= TEXT:
+                if item not in NOTHING:
+                    self.texts[f"{before}{key}"] = item
+            elif item is not None:
+                if isinstance(item, Mapping | tuple):
+                    self._below(item, f"{before}{key}.", depth - 1)
+                else:
+                    self.put(f"{before}{key}", item)
 
     def note(self, name: str, why: str) -> None:
         """Say why a value is not there."""
