@@ -29,7 +29,7 @@ from ingest.decoders.parts import short
 TOPICS = (
     "#/{device}/commands/MQTTto*/#",
     "#/home_presence/{device}",
-    "#/{device}/*toMQTT/#",
+    "#/{device}/*toMQTT|*ToMQTT/#",
     "home/{device}/LWT|version",
 )
 _EVENTS = frozenset({"433", "IR", "SRFB", "RF2", "Pilight", "RF", "RFM69", "2G", "SMS", "LORA", "WEATHER"})
@@ -83,8 +83,8 @@ def _place(payload: Payload) -> tuple[str, str, list[str]]:
     for at, level in enumerate(levels):
         if at and level == "commands":
             return own or device_name(levels[at - 1]), level, levels[at + 1 :]
-        if at and level.endswith("toMQTT"):
-            return own or device_name(levels[at - 1]), level.removesuffix("toMQTT"), levels[at + 1 :]
+        if at and level.endswith(("toMQTT", "ToMQTT")):  # the latter for touch alone
+            return own or device_name(levels[at - 1]), level[:-6], levels[at + 1 :]
         if level == "home_presence" and levels[at + 1 :]:
             return own or device_name("/".join(levels[at + 1 :])), "BT", []
     return own, levels[-1], []

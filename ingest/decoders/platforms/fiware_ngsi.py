@@ -60,6 +60,8 @@ _BESIDES = frozenset(
         *_VALUES,
     }
 )
+_FEW = 2
+_KNOWN = frozenset({"TimeInstant", "timestamp", "unitCode", "unit", "dateCreated", "dateModified", "observedAt"})
 _TIMES = ("TimeInstant", "observedAt", "dateObserved", "timestamp", "timeStamp", "dateModified", "modifiedAt")
 _UNITS = {
     "CEL": "°C",
@@ -115,21 +117,28 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
 
 
 def _entities(said: Any) -> list[Any]:
-    if isinstance(said, dict):
-        for name in ("data", "entities", "contextElements", "contextResponses"):
+    if isinstance(said, dict) and said.get("type") in (None, "Notification", "FeatureCollection"):
+        for name in ("data", "entities", "features", "contextElements", "contextResponses"):
             if isinstance(said.get(name), list):
                 return said[name]
     return said if isinstance(said, list) else [said]
 
 
-def _messages(payload: Payload, entity: Any) -> list[Message]:
-    if not isinstance(entity, dict):
+def _unwrapped(said: Any) -> dict[str, Any]:
+    """The entity alone, with its attributes by name: of NGSI v1, of GeoJSON."""
+    if not isinstance(said, dict):
         raise Rejected("bad_shape", "an entity of NGSI is an object")
-    if isinstance(entity.get("contextElement"), dict):
-        entity = entity["contextElement"]
+    entity: dict[str, Any] = said["contextElement"] if isinstance(said.get("contextElement"), dict) else said
+    if entity.get("type") == "Feature" and isinstance(entity.get("properties"), dict):
+        entity = {"id": entity.get("id"), "location": entity.get("geometry"), **entity["properties"]}
     if isinstance(entity.get("attributes"), list):
         attributes = entity.pop("attributes")
         entity |= {text_at(one, "name"): one for one in attributes if isinstance(one, dict)}
+    return entity
+
+
+def _messages(payload: Payload, one: Any) -> list[Message]:
+    entity = _unwrapped(one)
     own, kind = text_at(entity, "id", "@id"), text_at(entity, "type", "@type")
     device = device_name(own) if own else payload.source.device
     at = _time(entity)
@@ -147,6 +156,8 @@ def _messages(payload: Payload, entity: Any) -> list[Message]:
             draft.at = moment or at
             draft.put("type", kind)
         _put(draft, name, value, unit)
+        if said.__class__ is dict and len(said) > _FEW:
+            _beside(draft, name, said)
         if unit in _UNITS:
             units[name] = _UNITS[unit]
     made = described(payload, device, units, {}) if units else []
@@ -160,7 +171,7 @@ def _messages(payload: Payload, entity: Any) -> list[Message]:
 def _put(draft: Draft, name: str, value: Any, unit: str) -> None:
     if name == "location" or (value.__class__ is dict and name not in draft.fields and _is_place(value)):
         place = point(value) or _written_place(value)
-        if place is not None:
+        if place is not None and (name == "location" or draft.position is None):
             draft.place(*place)
             return
     if unit == "FAH" and isinstance(value, int | float) and not isinstance(value, bool):
@@ -177,6 +188,20 @@ def _put(draft: Draft, name: str, value: Any, unit: str) -> None:
             return
         draft.put("battery", round(value * 100, 6) if 0 <= value <= 1 else value)
     draft.tree(value, name)
+
+
+def _beside(draft: Draft, name: str, said: Mapping[str, Any]) -> None:
+    """What an attribute says of itself in attributes of its own: how it was measured, how good it is."""
+    about = said.get("metadata")
+    if isinstance(about, dict) and _is_attribute(said):
+        more = {key: item for key, item in about.items() if key not in _KNOWN}
+    elif _type_of(said) in _LD_TYPES:
+        more = {key: item for key, item in said.items() if key not in _BESIDES}
+    else:
+        return
+    for key, item in more.items():
+        if isinstance(item, dict) and _is_attribute(item):
+            draft.tree(_bare(item, 0), f"{name}.{key.strip()}")
 
 
 def _attribute(said: Any) -> tuple[Any, int | None, str]:

@@ -23,7 +23,7 @@ from headwater.errors import Rejected
 from headwater.message import Heard, Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
-from ingest.decoders.draft import Draft, as_float
+from ingest.decoders.draft import COMMAND, Draft, as_float
 from ingest.decoders.naming import device_name
 from ingest.decoders.platforms.jsons import read_object, text_at
 from ingest.decoders.platforms.meshtastic_packets import envelope
@@ -31,7 +31,15 @@ from ingest.decoders.platforms.meshtastic_packets import envelope
 _EVENTS = frozenset({"text", "waypoint", "traceroute", "detection", "gpios_read_reply"})
 _KINDS = {"nodeinfo": "description", "mapreport": "description"}
 _PLACES = ("position", "mapreport")
-_ABOUT = {"longname": "name", "longName": "name", "shortname": "short_name", "shortName": "short_name"}
+_ABOUT = {
+    **dict.fromkeys(("longname", "longName", "long_name"), "name"),
+    **dict.fromkeys(("shortname", "shortName"), "short_name"),
+    "hw_model": "model",
+    "firmware_version": "firmware",
+}
+_COMMANDS = frozenset({"sendtext", "sendposition"})
+"""What others publish below `json/mqtt` for a gateway to send."""
+
 _LINK = ("hops_away", "hop_start", "channel", "to")
 _ENVELOPE = frozenset({"from", "sender", "type", "id", "timestamp", "rssi", "snr", "payload", *_LINK})
 _POWERED = 101
@@ -68,7 +76,7 @@ def _packet(payload: Payload, said: dict[str, Any], gateway: str) -> list[Messag
         values = {name: value for name, value in said.items() if name not in _ENVELOPE}
     if not kind or values in (None, {}):
         raise Rejected("unsupported", f"a packet of type {kind or 'unknown'} has no values in JSON")
-    draft = Draft(payload, own, "event" if kind in _EVENTS else _KINDS.get(kind, "telemetry"))
+    draft = Draft(payload, own, _kind(kind))
     draft.at = instant(said.get("timestamp"))
     draft.id = text_at(said, "id")[:64]
     _link(draft, said, _node(sender))
@@ -79,6 +87,12 @@ def _packet(payload: Payload, said: dict[str, Any], gateway: str) -> list[Messag
     else:
         draft.tree(values, kind)
     return draft.messages()
+
+
+def _kind(kind: str) -> str:
+    if kind in _EVENTS:
+        return "event"
+    return COMMAND if kind in _COMMANDS else _KINDS.get(kind, "telemetry")
 
 
 def _link(draft: Draft, said: Mapping[str, Any], gateway: str) -> None:

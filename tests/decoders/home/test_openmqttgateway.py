@@ -92,3 +92,8 @@ def test_bad_input_is_refused_with_its_reason(path: str, body: str, reason: str)
 
 def test_an_empty_payload_says_nothing() -> None:
     assert come("home/gw/LWT", b"") == ()
+
+
+def test_a_touched_pin_is_the_gateways_own() -> None:
+    said = one(come("home/OpenMQTTGateway/touchToMQTT", {"id": 0, "on": 1, "value": 10}))
+    assert (said.device, said.fields) == ("OpenMQTTGateway", {"id": 0, "on": 1, "value": 10})

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from headwater.message import Message
+from headwater.message import Message, Position
 from ingest.decoders.platforms.fiware_ngsi import decode, recognises
 from tests.decoders.platforms.kit import NOW, Memory, messages, only, payload, reason
 
@@ -186,3 +186,46 @@ def test_it_is_known_by_its_content(said: Any, *, known: bool) -> None:
 def test_a_type_that_is_no_text_changes_nothing(kind: object) -> None:
     entity = {"id": "urn:ngsi-ld:Room:1", "type": "Room", "temperature": {"type": kind, "value": 21.5}}
     assert only(decode, payload(json.dumps(entity))).fields == {"temperature": 21.5}
+
+
+def test_an_entity_as_geojson_is_the_same_entity() -> None:
+    feature = {
+        "id": "urn:ngsi-ld:Room:1",
+        "type": "Feature",
+        "geometry": {"type": "GeoProperty", "value": PLACE},
+        "properties": {"type": "Room", "temperature": {"type": "Property", "value": 21.5, "observedAt": AT}},
+    }
+    for said in (feature, {"type": "FeatureCollection", "features": [feature]}):
+        made = messages(decode, payload(json.dumps(said)))
+        assert {one.device for one in made} == {"urn:ngsi-ld:Room:1"}
+        (warm,) = [one for one in made if "temperature" in one.fields]
+        assert (warm.fields, warm.at, warm.texts["type"]) == ({"temperature": 21.5}, NOW, "Room")
+        assert [one.position for one in made if one.position] == [Position(52.5, 13.4)]
+
+
+def test_what_an_attribute_says_of_itself_stands_below_it() -> None:
+    """Of Smart Data Models' ACMeasurement, CC BY 4.0."""
+    kind = {"type": "Property", "value": "average"}
+    linked = {
+        "id": "a",
+        "type": "T",
+        "power": {"type": "Property", "value": 5, "unitCode": "WTT", "measurementType": kind},
+    }
+    kept = {"measurementType": {"type": "Text", "value": "average"}}
+    second = {"id": "a", "type": "T", "power": {"type": "Number", "value": 5, "metadata": kept}}
+    for said in (linked, second):
+        (made,) = [one for one in messages(decode, payload(json.dumps(said))) if one.kind == "telemetry"]
+        assert (made.fields, made.texts) == ({"power": 5}, {"type": "T", "power.measurementType": "average"})
+
+
+def test_a_second_place_is_two_numbers() -> None:
+    said = {"id": "a", "type": "T", "location": PLACE, "target": {"type": "Point", "coordinates": [-8.4, 40.2]}}
+    made = only(decode, payload(json.dumps(said)))
+    assert made.position == Position(52.5, 13.4)
+    assert made.fields == {"target.coordinates.0": -8.4, "target.coordinates.1": 40.2}
+
+
+def test_an_attribute_with_the_name_of_a_list_of_entities_is_one() -> None:
+    said = {"id": "a", "type": "WasteContainer", "features": ["lid"], "data": [1]}
+    made = only(decode, payload(json.dumps(said)))
+    assert (made.texts["features.0"], made.fields) == ("lid", {"data.0": 1})

@@ -185,3 +185,23 @@ def test_nothing_is_nothing() -> None:
 @pytest.mark.parametrize("topic", [TOPIC, "msh/2/json/L/!1", "home/msh/2/stat/!1"])
 def test_its_topics_are_known(topic: str) -> None:
     assert Catalogue(PLATFORMS).source(topic).decoder == "meshtastic"
+
+
+def test_a_report_for_the_map_names_the_node_and_what_a_gateway_is_to_send_is_a_command() -> None:
+    report = {
+        "long_name": "Hill",
+        "short_name": "H",
+        "hw_model": "TBEAM",
+        "firmware_version": "2.3.2",
+        "region": "EU_868",
+    }
+    said = only(decode, payload(json.dumps({"from": 1, "type": "mapreport", "payload": report}), "msh/EU/2/json/LF/!1"))
+    assert (said.kind, said.texts["name"], said.texts["model"], said.texts["firmware"]) == (
+        "description",
+        "Hill",
+        "TBEAM",
+        "2.3.2",
+    )
+    told = {"from": 1, "to": 2, "type": "sendtext", "payload": "hi"}
+    sent = only(decode, payload(json.dumps(told), "msh/EU/2/json/mqtt/"))
+    assert (sent.kind, sent.texts["command.sendtext"]) == ("command", "hi")
