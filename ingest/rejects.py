@@ -30,6 +30,7 @@ class Rejects:
         self._kept = kept
         self.silent = False
         self._partitions = log.partitions(REJECTED)
+        self._hashed: tuple[bytes, str] = (b"", sha256().hexdigest())
 
     def add(
         self,
@@ -56,7 +57,9 @@ class Rejects:
         if not route.identity.name:
             fate.durable.inc()
             return
-        record = _record(route, data, error, received, message)
+        if data is not self._hashed[0]:  # thousands of messages may be parts of one payload
+            self._hashed = (data, sha256(data).hexdigest())
+        record = _record(route, data, self._hashed[1], error, received, message)
         if part is not None:
             record.id = f"{fresh()}{PART}{part}"
         if part is None or len(receipt.rejections) <= _KEPT_PARTS:
@@ -73,7 +76,9 @@ class Rejects:
         self._pressure.size += len(value)
 
 
-def _record(route: Route, data: bytes, error: Rejected, received: int, message: Message | None) -> RejectedMessage:
+def _record(
+    route: Route, data: bytes, digest: str, error: Rejected, received: int, message: Message | None
+) -> RejectedMessage:
     """All of it but the payload. Its id is the message's own, where that is one: a retry is then the same record."""
     source = route.source
     device = message.device if message else source.device
@@ -90,7 +95,7 @@ def _record(route: Route, data: bytes, error: Rejected, received: int, message: 
         peer=_clean(source.peer),
         decoder=_clean(source.decoder),
         size=len(data),
-        sha256=sha256(data).hexdigest(),
+        sha256=digest,
     )
 
 

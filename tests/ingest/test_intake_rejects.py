@@ -63,6 +63,9 @@ class TestRejected:
             assert [(one.at, one.reason) for one in receipt.rejections or ()] == [(1, "bad_json"), (3, "bad_device")]
             assert len(desk.messages) == 2
             assert len(desk.rejected) == 2
+            hashes = {record.sha256 for record in desk.rejected}
+            assert len(hashes) == 2
+            assert sha256(b"{").hexdigest() in hashes
 
     async def test_the_record_has_the_bytes_bounded_their_size_and_hash_and_where_they_came_from(self) -> None:
         source = Source("mqtt", "devices/pump-7/telemetry", "pump-7", "native", peer="10.0.0.1:5")
