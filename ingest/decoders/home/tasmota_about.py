@@ -26,6 +26,9 @@ _UNITS = {
     **dict.fromkeys(("TotalTariff", "ExportTariff"), "kWh"),
     **dict.fromkeys(("PM1", "PM2.5", "PM10", "CF1", "CF2.5", "CF10"), "µg/m³"),
     **dict.fromkeys(("CarbonDioxide", "eCO2"), "ppm"),
+    **dict.fromkeys(("ImportReactive", "ExportReactive"), "kvarh"),
+    **dict.fromkeys(("Deg", "PhaseAngle"), "°"),
+    "Energy": "kWh",
     "Period": "Wh",
     "Power": "W",
     "ApparentPower": "VA",
@@ -82,14 +85,25 @@ def discovery(payload: Payload, value: Mapping[str, Any]) -> list[Message | Reje
     draft = Draft(payload, known if isinstance(known, str) else mac_name(mac) if mac else "", "description")
     seen = Draft(payload, draft.device)
     fill(seen, snapshot)
+    speed = "km/h" if snapshot.get("SpeedUnit") == "km/h" else "m/s" if "SpeedUnit" in snapshot else ""
     for name in seen.fields:
-        parts = [part for part in name.split(".") if not part.isdigit()]
-        unit = _BY_SENSOR.get(name) or _UNITS.get(".".join(parts[1:])) or _UNITS.get(parts[-1] if parts else "")
-        if unit is not None:
+        unit = _unit(name, speed)
+        if unit:
             draft.texts[f"unit.{name}"[:NAME]] = unit
     draft.texts["sensors"] = ", ".join(key for key, item in snapshot.items() if isinstance(item, dict))[:1024] or "none"
     draft.at = instant_of(snapshot)
     return [*draft.messages()]
+
+
+def _unit(name: str, speed: str) -> str:
+    """Of `ENERGY.TotalTariff.0`, `ANALOG.Temperature1`, `ENERGY.Total.Phase1`, `TX23.Speed.Act`; "" for none."""
+    parts = [part for part in name.split(".") if not part.isdigit()]
+    found = _BY_SENSOR.get(name) or _UNITS.get(".".join(parts[1:]), "")
+    for part in reversed(parts[1:]):
+        found = found or _UNITS.get(part) or _UNITS.get(part.rstrip("0123456789"), "")
+        if part == "Speed":
+            found = speed
+    return found
 
 
 def _config(payload: Payload, value: Mapping[str, Any]) -> list[Message]:

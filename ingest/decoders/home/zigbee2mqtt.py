@@ -88,7 +88,9 @@ def _state(payload: Payload, levels: Sequence[str], value: dict[str, Any]) -> li
         if draft.fields.get(name) == -1:
             del draft.fields[name]
             draft.note(name, "-1: not known")
-    return [*made, *([] if draft.empty and made else draft.messages())]
+    if draft.empty and (made or (value and all(item is None for item in value.values()))):  # nothing is known yet
+        return made
+    return [*made, *draft.messages()]
 
 
 def _attribute(payload: Payload, levels: Sequence[str], text: str) -> Message:

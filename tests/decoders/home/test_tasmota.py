@@ -252,3 +252,28 @@ def test_a_device_without_a_reading_is_there_and_the_hour_of_a_timer_is_no_clock
     assert (said.texts["Timer1.Time"], said.texts["Timer1.Days"], said.at) == ("06:00", "0111110", None)
     alone = one(come("stat/hall/RESULT", {"Enable": 1, "Time": "-00:20", "Days": "1111111"}))
     assert alone.texts == {"Time": "-00:20", "Days": "1111111"}
+
+
+def test_units_of_numbered_and_nested_values() -> None:
+    """Of Home Assistant's tests, Apache-2.0."""
+    snapshot = {
+        "Time": "2020-03-03T00:00:00",
+        "ANALOG": {"Temperature1": 2.4, "Illuminance3": 2.4, "CTEnergy1": {"Energy": 0.5, "Power": 2300}},
+        "ENERGY": {"Total": {"Phase1": 0.017}, "TotalTariff": [0.0, 0.017], "ImportReactive": 0.002},
+        "TX23": {"Speed": {"Act": 14.8}, "Dir": {"Deg": 247.5}},
+        "SpeedUnit": "km/h",
+        "TempUnit": "C",
+    }
+    said = one(come("tasmota/discovery/00000049A3BC/sensors", {"sn": snapshot, "ver": 1}))
+    assert {name[5:]: text for name, text in said.texts.items() if name.startswith("unit.")} == {
+        "ANALOG.Temperature1": "°C",
+        "ANALOG.Illuminance3": "lx",
+        "ANALOG.CTEnergy1.Energy": "kWh",
+        "ANALOG.CTEnergy1.Power": "W",
+        "ENERGY.Total.Phase1": "kWh",
+        "ENERGY.TotalTariff.0": "kWh",
+        "ENERGY.TotalTariff.1": "kWh",
+        "ENERGY.ImportReactive": "kvarh",
+        "TX23.Speed.Act": "km/h",
+        "TX23.Dir.Deg": "°",
+    }

@@ -225,3 +225,10 @@ def test_what_somebody_has_added_is_known_by_name_and_nothing_added_says_nothing
     added = [{"name": "mine.js", "code": "x" * 2000}, {"name": "yours.mjs", "code": ""}]
     said = one(come("zigbee2mqtt/bridge/converters", added))
     assert (said.kind, said.texts) == ("description", {"converters": "mine.js,yours.mjs"})
+
+
+def test_a_state_of_which_nothing_is_known_yet_says_nothing() -> None:
+    assert come("zigbee2mqtt/plug/l1", {"state": None, "effect": None, "power_on_behavior": None}) == []
+    with pytest.raises(Rejected) as refused:
+        come("zigbee2mqtt/plug/l1", b"{}")
+    assert refused.value.reason == "no_fields"
