@@ -1,7 +1,7 @@
 """ESPresense: an ESP32 in each room that hears Bluetooth devices and says how far they are.
 
 Topics: `espresense/devices/ID/ROOM`, `espresense/rooms/ROOM/telemetry`, `…/status`, `…/motion`, `…/temperature` …,
-`espresense/settings/ID/config`.
+`espresense/settings/ID/config`; of ESPresense Companion `espresense/companion/ID` and `…/ID/attributes`.
 
 Out: `espresense/devices/phone:ann/office` `{"id":"phone:ann","rssi":-82.4,"distance":2.66,"name":"Ann"}` → device
 `phone:ann` heard by `office`, with `distance` in metres. A room is a device: its sensors by their topic's name, motion
@@ -27,6 +27,8 @@ TOPICS = (
     "#/espresense/rooms/{device}/+",
     "#/espresense/settings/{device}/+",
     "#/espresense/settings/{device}/+/set",
+    "#/espresense/rooms|companion/{device}",
+    "#/espresense/companion/{device}/attributes",
 )
 _BOOLEANS = ("motion", "pir", "radar", "button", "charging")
 
@@ -40,11 +42,13 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     what, own, *rest = [*levels[at + 1 :], "", ""] if at >= 0 else ["", "", ""]
     value = read(payload.data)
     if rest[1:2] == ["set"] or (what == "settings" and rest[:1] == ["set"]):
-        draft = Draft(payload, mac_name(own), "command")
+        draft = Draft(payload, "espresense" if own == "*" else mac_name(own), "command")  # `*`: all rooms
         draft.tree(bare(value) if isinstance(value, str) else value, rest[0])
         return draft.messages()
     if what == "rooms":
-        return _room(payload, own, rest[0], value)
+        return _room(payload, own, rest[0] or "telemetry", value)
+    if what == "companion":
+        return _located(payload, own, value)
     if not isinstance(value, dict):
         raise Rejected("bad_shape", f"a sighting is a JSON object, this is {short(str(value))}")
     if what == "settings":
@@ -85,6 +89,18 @@ def _room(payload: Payload, own: str, part: str, value: Any) -> list[Message | R
         draft.fields[part] = value == "ON"
     else:
         draft.tree(bare(value) if isinstance(value, str) else value, part)
+    return [*draft.messages()]
+
+
+def _located(payload: Payload, own: str, value: Any) -> list[Message | Rejected]:
+    """Where the companion's program has found a device: its room, or its place in the building in metres."""
+    if own == "status":
+        return _room(payload, "espresense/companion", "status", value)
+    draft = Draft(payload, mac_name(own))
+    if isinstance(value, Mapping):
+        fill(draft, value)
+    else:
+        draft.put("room", str(value))
     return [*draft.messages()]
 
 

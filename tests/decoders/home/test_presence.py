@@ -28,6 +28,20 @@ def test_espresense_a_room_is_a_device() -> None:
     assert (about.kind, about.texts["firmware"]) == ("description", "v3.4")
 
 
+def test_espresense_the_companion_says_where_a_device_is() -> None:
+    assert one(come("espresense/companion/phone:ann", "kitchen")).texts == {"room": "kitchen"}
+    place = one(come("espresense/companion/phone:ann/attributes", {"x": 1.5, "y": 2.0, "confidence": 60}))
+    assert (place.device, place.fields) == ("phone:ann", {"x": 1.5, "y": 2.0, "confidence": 60})
+    there = one(come("espresense/companion/status", "online"))
+    assert (there.device, there.kind) == ("espresense:companion", "status")
+
+
+def test_espresense_what_is_set_for_all_rooms_is_a_command_and_an_old_firmware_names_no_part() -> None:
+    said = one(come("espresense/rooms/*/max_distance/set", "5"))
+    assert (said.device, said.kind, said.fields) == ("espresense", "command", {"command.max_distance": 5})
+    assert all_of(come("espresense/rooms/office", {"uptime": 5, "rssi": -50}))[0].fields == {"uptime": 5, "rssi": -50}
+
+
 def test_espresense_settings_describe_and_set_is_a_command() -> None:
     said = one(come("espresense/settings/aabbccddeeff/config", {"id": "phone:ann", "name": "Ann"}))
     assert (said.device, said.kind, said.texts) == (
