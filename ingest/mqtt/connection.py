@@ -149,7 +149,8 @@ class Connection(Entering):
         """It may send again, unless more has come meanwhile."""
         if self._stream.paused & QUOTA:
             self._heard = self._broker.clock()
-            if not meter.took(0, 0, self._heard):
-                self._stream.resume(QUOTA)
+            wait = meter.took(0, 0, self._heard)  # looked at once: a second look may find it paid for
+            if wait:
+                asyncio.get_running_loop().call_later(max(wait, _SHORTEST), self._paid, meter)
             else:
-                self._pay(0, 0, meter)
+                self._stream.resume(QUOTA)

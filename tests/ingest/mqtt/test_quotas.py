@@ -142,3 +142,15 @@ async def test_a_will_counts_in_the_share_of_all_devices() -> None:
         client = await made.connected("d", 4, username="d", password=made.door.add("d").encode())
         client.publish(b"x", qos=0, topic="devices/d/telemetry")
         await until(made.paused)
+
+
+async def test_what_is_paid_for_between_two_looks_at_the_clock_is_paid_for(slow: Endpoint) -> None:
+    client = await slow.connected("d1", 4, username="d1", password=slow.door.add("d1").encode())
+    client.publish(*[b"x"] * 105, qos=0)
+    await until(slow.paused)
+    due = slow.clock.now + 0.05
+    moments = iter([due - 1e-7])
+    slow.broker.clock = lambda: next(moments, due + 1)  # a hair is owed at the first look, and nothing at the next
+    await until(lambda: not slow.paused())
+    client.publish(b"later")
+    assert await client.acknowledged(1) == [1]
