@@ -85,6 +85,8 @@ def _report(payload: Payload, last: str, value: dict[str, Any]) -> list[Message 
         draft = Draft(payload, kind="telemetry" if last == "STATE" else _kind(own))
         put_all(draft, own, value)
         draft.at = at
+        if at is None and "Time" in own and "Time" not in draft.texts:
+            draft.note("Time", f"{short(str(own['Time']))} is no time")
         if draft.empty and at is not None:  # it is there, and has nothing to say: without sensors, or asleep again
             draft.put("Time", value.get("Time"))
         if not draft.empty:

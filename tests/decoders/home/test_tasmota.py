@@ -250,6 +250,11 @@ def test_a_device_without_a_reading_is_there_and_the_hour_of_a_timer_is_no_clock
     timer = {"Timer1": {"Enable": 1, "Time": "06:00", "Days": "0111110", "Action": 3}}
     said = one(come("stat/hall/RESULT", timer))
     assert (said.texts["Timer1.Time"], said.texts["Timer1.Days"], said.at) == ("06:00", "0111110", None)
+    broken = one(come("tele/hall/SENSOR", {"Time": "2019-01-10T22:16:04qq", "DS18B20": {"Temperature": 3.0}}))
+    assert (broken.fields, broken.texts) == (
+        {"DS18B20.Temperature": 3.0},
+        {"note.Time": "`2019-01-10T22:16:04qq` is no time"},
+    )
     alone = one(come("stat/hall/RESULT", {"Enable": 1, "Time": "-00:20", "Days": "1111111"}))
     assert alone.texts == {"Time": "-00:20", "Days": "1111111"}
 
