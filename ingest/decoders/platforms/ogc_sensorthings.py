@@ -117,12 +117,24 @@ def _datastream(payload: Payload, one: dict[str, Any], thing: Mapping[str, Any])
     _texts(draft, one, f"{name or 'Datastream'}.")
     if unit:
         draft.put(f"unit.{name or 'result'}", "°C" if unit in _FAHRENHEIT else unit)
+    for part in ("ObservedProperty", "Sensor"):
+        about = object_at(one, part)
+        _texts(
+            draft, about if about.get("name") != name else {**about, "name": None}, f"{name or 'Datastream'}.{part}."
+        )
+    several = one.get("unitOfMeasurements")
+    for index, each_unit in enumerate(several if isinstance(several, list) else []):
+        if isinstance(each_unit, dict):
+            draft.put(f"unit.{name or 'result'}.{index}", text_at(each_unit, "symbol", "name"))
     made = [] if draft.empty else draft.messages()
+    return [*made, *_within(payload, one, _Stream(draft.device, name, unit))] or draft.messages()
+
+
+def _within(payload: Payload, one: Mapping[str, Any], stream: _Stream) -> list[Message]:
+    """Observations that stand in the entity that they are of."""
     inner = one.get("Observations")
-    for observation in inner if isinstance(inner, list) else []:
-        if isinstance(observation, dict) and "result" in observation:
-            made += _observation(payload, observation, _Stream(draft.device, name, unit))
-    return made or draft.messages()
+    found = [each for each in inner if isinstance(each, dict) and "result" in each] if isinstance(inner, list) else []
+    return [message for each in found for message in _observation(payload, each, stream)]
 
 
 def _location(payload: Payload, one: dict[str, Any]) -> list[Message]:
@@ -139,6 +151,8 @@ def _location(payload: Payload, one: dict[str, Any]) -> list[Message]:
         else:
             draft.place(*place)
         draft.put("location", text_at(one, "name", "description"))
+        if "name" in one:
+            draft.put("location.description", text_at(one, "description"))
         made += draft.messages()
     return made
 
@@ -161,7 +175,8 @@ def _description(payload: Payload, one: dict[str, Any]) -> list[Message]:
         place = (point(location.get("location")) if isinstance(location, dict) else None) or place
     if place is not None:
         draft.place(*place)
-    return ([] if draft.empty else draft.messages()) + made
+    made += _within(payload, one, _Stream(draft.device))
+    return [*([] if draft.empty else draft.messages()), *made] or draft.messages()
 
 
 def _texts(draft: Draft, one: Mapping[str, Any], part: str) -> None:

@@ -137,3 +137,17 @@ def test_observations_within_their_datastream_are_telemetry_of_its_thing() -> No
 def test_a_unit_without_a_name_is_that_of_the_result() -> None:
     made = only(decode, payload(json.dumps({"unitOfMeasurement": {"symbol": "K"}}), "v1.1/Datastreams(7)", device="d"))
     assert made.texts == {"unit.result": "K"}
+
+
+def test_a_datastream_of_several_values_has_a_unit_for_each_and_says_what_measures() -> None:
+    stream = {
+        "name": "Wind",
+        "multiObservationDataTypes": ["OM_Measurement", "OM_Measurement"],
+        "unitOfMeasurements": [{"symbol": "deg"}, {"symbol": "m/s"}],
+        "Sensor": {"name": "Vane", "metadata": "2015"},
+        "Observations": [{"result": [180, 3.5]}],
+    }
+    about, said = messages(decode, payload(json.dumps(stream), device="mast"))
+    assert (about.texts["unit.Wind.0"], about.texts["unit.Wind.1"]) == ("deg", "m/s")
+    assert (about.texts["Wind.Sensor.name"], about.texts["Wind.Sensor.metadata"]) == ("Vane", "2015")
+    assert (said.device, said.fields) == ("mast", {"Wind.0": 180, "Wind.1": 3.5})
