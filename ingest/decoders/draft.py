@@ -93,6 +93,8 @@ class Draft:
         """One level, and what is below it. `before`: the path to it, with its dot. A call a value would be dear."""
         if not depth:
             raise Rejected("too_deep", f"objects or arrays are nested more than {DEPTH} deep")
+        if len(before) > NAME:
+            before = f"{shared(before[:-1])}."
         mapping = value.__class__ is dict or isinstance(value, Mapping)
         pairs = value.items() if mapping else enumerate(value)
         fields = self.fields
@@ -188,6 +190,11 @@ def _fit(name: str) -> str:
     mark = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=2).hexdigest()
     plain = "".join(letter if letter.isprintable() else "_" for letter in name[: NAME - 5])
     return f"{plain}~{mark}"
+
+
+def shared(name: str, most: int = NAME) -> str:
+    """A name that stands before many others, shortened if it is longer than `most`, so that each is not as long."""
+    return name if len(name) <= most else _fit(name)
 
 
 def said_to(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from headwater.errors import Rejected
-from ingest.decoders.draft import DEPTH, MOST, NAME, NOTHING, TEXT, Draft, numeric
+from ingest.decoders.draft import DEPTH, MOST, NAME, NOTHING, TEXT, Draft, numeric, shared
 from ingest.decoders.explain import anything
 from ingest.decoders.parts import EXACT
 
@@ -51,9 +51,8 @@ def fill(draft: Draft, values: Mapping[str, Any], prefix: str = "", depth: int =
 
 
 def _plain(name: str) -> str:
-    """A name that a field may have: printable, not blank, not too long."""
-    shown = "".join(letter if letter.isprintable() else "_" for letter in name[:NAME]) or "value"
-    return shown if len(name) <= NAME else shown[:-1] + "…"
+    """A name that a field may have: printable, not blank, not too long; long ones that begin alike stay apart."""
+    return shared(name, 0) if name else "value"
 
 
 def decimal(text: str) -> int | float | None:

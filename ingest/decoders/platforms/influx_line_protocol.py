@@ -22,7 +22,7 @@ from headwater.errors import Rejected
 from headwater.message import Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
-from ingest.decoders.draft import Draft
+from ingest.decoders.draft import Draft, shared
 from ingest.decoders.many import each
 from ingest.decoders.naming import device_name
 from ingest.decoders.parts import short
@@ -62,8 +62,9 @@ def _message(payload: Payload, line: Line | int, factor: float | None) -> list[M
     draft = Draft(payload, device_name(device) if device else "")
     for key, text in line.tags.items():
         draft.put(key, text)
+    measurement = shared(line.measurement)
     for key, value in line.fields.items():
-        draft.put(key if key in _BARE else f"{line.measurement}.{key}", value)
+        draft.put(key if key in _BARE else f"{measurement}.{key}", value)
     _place(draft, line.fields)
     if line.time is not None:
         draft.at = instant(line.time) if factor is None else _moment(line.time * factor)

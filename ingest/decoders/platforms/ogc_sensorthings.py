@@ -24,7 +24,7 @@ from headwater.errors import Rejected
 from headwater.message import Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
-from ingest.decoders.draft import Draft
+from ingest.decoders.draft import Draft, shared
 from ingest.decoders.many import each
 from ingest.decoders.naming import device_name
 from ingest.decoders.platforms.jsons import object_at, point, read, text_at
@@ -69,8 +69,8 @@ def _entity(payload: Payload, one: Any) -> list[Message]:
     return _description(payload, one)
 
 
-def _observation(payload: Payload, one: Mapping[str, Any], stream: _Stream) -> list[Message]:
-    number = _stream_id(payload, one)
+def _observation(payload: Payload, one: Mapping[str, Any], stream: _Stream, number: str | None = None) -> list[Message]:
+    number = _stream_id(payload, one) if number is None else number
     device = stream.device or payload.source.device
     name = stream.name or ("result" if not number or not device else f"Datastream({number}).result")
     draft = Draft(payload, device or (device_name(f"Datastream:{number}") if number else ""))
@@ -97,18 +97,18 @@ def _rows(payload: Payload, one: Mapping[str, Any]) -> list[Message]:
     names, rows = one.get("components"), one["dataArray"]
     if not isinstance(names, list) or not isinstance(rows, list) or "result" not in names:
         raise Rejected("bad_shape", "a data array has `components` with `result`, and rows")
-    stream = _stream(payload, one)
+    stream, number = _stream(payload, one), _stream_id(payload, one)
     made: list[Message] = []
     for row in rows:
         if not isinstance(row, list) or len(row) != len(names):
             raise Rejected("bad_shape", "a row has as many values as there are components")
-        made += _observation(payload, {**one, **dict(zip(map(str, names), row, strict=True))}, stream)
+        made += _observation(payload, {**one, **dict(zip(map(str, names), row, strict=True))}, stream, number)
     return made
 
 
 def _datastream(payload: Payload, one: dict[str, Any], thing: Mapping[str, Any]) -> list[Message]:
     device = _thing_device(payload, thing) or payload.source.device
-    name = text_at(object_at(one, "ObservedProperty"), "name") or text_at(one, "name", "description")
+    name = shared(text_at(object_at(one, "ObservedProperty"), "name") or text_at(one, "name", "description"))
     unit = text_at(object_at(one, "unitOfMeasurement"), "symbol", "name")
     number = text_at(one, _ID)
     if number and name:
@@ -191,7 +191,7 @@ def _stream_id(payload: Payload, one: Mapping[str, Any]) -> str:
     for name in ("Datastream", "MultiDatastream"):
         found = text_at(object_at(one, name), _ID)
         if found:
-            return found
+            return shared(found)
     link = text_at(one, "Datastream@iot.navigationLink", "MultiDatastream@iot.navigationLink")
     kind, number = _in_path(link) if "stream" in link.rpartition("/")[0] else _in_path(payload.source.topic)
     return number if "atastream" in kind else ""
@@ -211,7 +211,7 @@ def _stream(payload: Payload, one: Mapping[str, Any]) -> _Stream:
     said = object_at(one, "Datastream") or object_at(one, "MultiDatastream")
     return _Stream(
         _thing_device(payload, object_at(said, "Thing"), expanded=True) or known.device,
-        text_at(object_at(said, "ObservedProperty"), "name") or text_at(said, "name") or known.name,
+        shared(text_at(object_at(said, "ObservedProperty"), "name") or text_at(said, "name")) or known.name,
         text_at(object_at(said, "unitOfMeasurement"), "symbol") or known.unit,
     )
 

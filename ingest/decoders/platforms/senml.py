@@ -23,7 +23,7 @@ import msgspec
 from headwater.errors import Rejected
 from headwater.message import Message, Number
 from ingest.contract import Payload
-from ingest.decoders.draft import Draft, as_float, numeric
+from ingest.decoders.draft import Draft, as_float, numeric, shared
 from ingest.decoders.many import FAULTS
 from ingest.decoders.naming import device_name
 from ingest.decoders.parts import short
@@ -48,6 +48,7 @@ _LABELS = {
     8: "vd",
 }
 _BASES = frozenset({"bn", "bt", "bu", "bv", "bs"})
+_LONGEST = 1024
 _BEFORE = {"sv": "vs", "bv": "vb"}
 _VERSION = 10
 _RELATIVE = 1 << 28
@@ -154,7 +155,10 @@ class _Pack:
             raise Rejected("bad_shape", "a record is an object")
         for key in record:
             if key in _BASES:
-                self._base[key] = record[key]
+                value = record[key]
+                if value.__class__ is str and len(value) > _LONGEST:  # what parts it from a name stays
+                    value = shared(value[:-1]) + value[-1]
+                self._base[key] = value
             elif key[-1:] == "_":
                 raise Rejected("unsupported", f"{short(key)} must be understood, and is not")
         version = record.get("bver")

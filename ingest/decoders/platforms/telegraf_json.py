@@ -22,7 +22,7 @@ from headwater.errors import Rejected
 from headwater.message import Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
-from ingest.decoders.draft import Draft
+from ingest.decoders.draft import Draft, shared
 from ingest.decoders.many import each
 from ingest.decoders.naming import device_name
 from ingest.decoders.platforms.tags import device_tag
@@ -62,6 +62,7 @@ def _metric(
     device = device_tag(tags)
     draft = Draft(payload, device_name(device) if device else "")
     draft.at = instant(time)
+    name = shared(name)
     for key, value in tags.items():
         draft.tree(value, key)
     for key, value in fields.items():
