@@ -84,7 +84,9 @@ def send(site: Site, sent: Traffic, end: int) -> list[Any]:
     repeated = [json.dumps(message) for message in sent.again]
     replies += [_post_lines(where, repeated) for where in (site.sends, site.asks)]
     for device, body in sent.foreign:
-        replies.append(_post(f"{site.sends}/ingest/{device}", body, "application/json"))
+        replies.append(_post(f"{site.sends}/ingest/{device}?decoder=native", body, "application/json"))
+    for topic, body in sent.real:
+        replies.append(_post(f"{site.sends}/ingest?topic={quote(topic)}", body, "application/json"))
     for name in markers():
         marker = {"device": name, "id": "last", "at": end * 1000, "fields": {"marker": 1}}
         replies.append(_post_lines(site.sends, [json.dumps(marker)]))

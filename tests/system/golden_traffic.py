@@ -1,7 +1,7 @@
 """What the golden run sends: recorded readings, recorded tracks, and payloads of other programs that no model takes.
 
-Out: native messages with ids, sequences and time stamps of their own, so that nothing in an answer depends on when they
-were sent but what names that moment. From the published sets where they are, else from the shipped excerpts.
+Out: native messages with ids, sequences and time stamps of their own, and makers' formats with clocks, so that nothing in
+an answer depends on when they were sent but what names that moment. From the published sets where they are, else from the shipped excerpts.
 """
 
 import gzip
@@ -11,6 +11,7 @@ from heapq import merge
 from math import cos, sin
 from typing import Any, NamedTuple
 
+from headwater.commands.simulated import senders
 from tests.system.recorded import SETS, Row, everything
 
 EACH = 45
@@ -41,12 +42,16 @@ MODELS: dict[str, Any] = {
 
 
 class Traffic(NamedTuple):
-    """`source`: where it comes from. `again`: some of the messages once more. `foreign`: device and payload."""
+    """`source`: where it comes from. `again`: some of the messages once more. `foreign`: device and payload.
+
+    `real`: topics and payloads of makers' devices, each with a clock.
+    """
 
     source: str
     messages: list[dict[str, Any]]
     again: list[dict[str, Any]]
     foreign: list[tuple[str, bytes]]
+    real: list[tuple[str, bytes]]
 
 
 def traffic(end: int) -> Traffic:
@@ -60,7 +65,7 @@ def traffic(end: int) -> Traffic:
     for at in range(0, len(ordered) - 6, 7):  # some come late
         ordered[at], ordered[at + 5] = ordered[at + 5], ordered[at]
     again = [message for message in ordered[:: max(1, len(ordered) // AGAIN)] if message["device"] != AT_ONCE]
-    return Traffic(source, ordered, again, list(_foreign()))
+    return Traffic(source, ordered, again, list(_foreign()), list(_real(end)))
 
 
 def _some(rows: Iterable[Row]) -> Iterator[Row]:
@@ -114,6 +119,16 @@ def _odd() -> Iterator[Row]:
         heard = [{"gateway": "gw-1", "rssi": -70.5 - number, "snr": 7}, {"gateway": "gw-2"}]
         yield "odd", number * 1800.0, {"fields": said, "heard_by": heard, "kind": "oddity"}
         yield AT_ONCE, 0.0, {"fields": said}
+
+
+def _real(end: int) -> Iterator[tuple[str, bytes]]:
+    """What devices of these families send in two hours, every ten minutes; the payloads say when."""
+    for family in ("tasmota", "zigbee2mqtt", "chirpstack_v4", "owntracks"):
+        for sender in senders(family, 3, seed=1):
+            for step in range(12):
+                for device in range(sender.devices):
+                    said = sender.say(device, end - 7200 + step * 600)
+                    yield from ((one.topic, one.payload) for one in said)
 
 
 def _foreign() -> Iterator[tuple[str, bytes]]:
