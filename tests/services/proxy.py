@@ -40,6 +40,7 @@ class Proxy:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+        await asyncio.sleep(0)  # what was accepted in this turn begins
         for task in list(self._connections):
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -53,8 +54,8 @@ class Proxy:
         except asyncio.CancelledError:
             writer.transport.abort()  # by `refuse`; the stream server would report it
         finally:
+            await _closed(writer)
             self._connections.discard(task)
-            writer.close()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._passing.wait()
@@ -69,7 +70,7 @@ class Proxy:
             for task in both:
                 task.cancel()
             await asyncio.gather(*both, return_exceptions=True)
-            far_writer.close()
+            await _closed(far_writer)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Until either side is closed: a half-closed connection counts as closed."""
@@ -78,6 +79,14 @@ class Proxy:
                 await self._passing.wait()
                 writer.write(chunk)
                 await writer.drain()
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Closed, and not just about to be: a loop that ends before would leave it open."""
+    writer.close()
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(1):
+            await writer.wait_closed()
 
 
 @contextlib.asynccontextmanager
