@@ -101,5 +101,9 @@ async def make_bucket(config: S3) -> None:
 
     What that takes is 46 MB of library, loaded here: a gateway rarely needs it, and its connections must not wait.
     """
-    maker: Any = await asyncio.to_thread(import_module, "storage.s3_bucket")
-    await maker.make_bucket(config)
+    await (await bucket_maker()).make_bucket(config)
+
+
+async def bucket_maker() -> Any:
+    """What makes a bucket, once it is loaded: a second on a slow machine, which is not the server's to answer for."""
+    return await asyncio.to_thread(import_module, "storage.s3_bucket")

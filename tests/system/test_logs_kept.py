@@ -110,6 +110,11 @@ def bucket_of(stack: Stack) -> S3Objects:
     )
 
 
+def speakers(bucket: S3Objects) -> set[str]:
+    """Whose files of the service log are there."""
+    return {path.rpartition("-")[0] for path in paths(bucket, SERVICE)}
+
+
 @pytest.mark.process
 def test_two_apis_write_into_one_bucket_and_when_one_is_killed_each_change_is_there_once(half: Stack, tmp_path: Path):
     bucket, port = bucket_of(half), free_port()
@@ -119,6 +124,7 @@ def test_two_apis_write_into_one_bucket_and_when_one_is_killed_each_change_is_th
     two.wait_ready()
     add(f"http://127.0.0.1:{half.asking}", "a", "b", "c")
     add(f"http://127.0.0.1:{port}", "d")
+    within(30, lambda: len(speakers(bucket)) == 2)
     one.kill()
     add(f"http://127.0.0.1:{port}", "e", "f")
     within(30, lambda: len(added(bucket)) == 6)
@@ -127,4 +133,4 @@ def test_two_apis_write_into_one_bucket_and_when_one_is_killed_each_change_is_th
     assert numbers == list(range(1, len(numbers) + 1))
     within(30, lambda: spoken_of(bucket, "waits for what is away"))
     assert not spoken_of(bucket, "hunter2")
-    assert len({path.rpartition("-")[0] for path in paths(bucket, SERVICE)}) == 2, "files of each process's own"
+    assert len(speakers(bucket)) == 2, "files of each process's own"
