@@ -89,7 +89,8 @@ class Candidate(msgspec.Struct, omit_defaults=True, gc=False):
 class RejectedMessage(msgspec.Struct, omit_defaults=True, gc=False):
     """What was not valid: quarantine keeps at most 128 KiB of it (`payload`), its whole size and its SHA-256 (hex).
 
-    `stage` "ingest", or the name of the store that refused it; then `origin` says where on the log it is.
+    `stage` "ingest", or the name of the store that refused it; then `origin` says where on the log it is; or "retried":
+    the record whose id is `detail` was sent on. An id with `#` and a number at its end: that message of the payload.
     """
 
     id: str

@@ -30,6 +30,8 @@ from storage.contract import Span
 
 _PAGE = 500
 _MOST = 200_000
+_MOST_BYTES = 64 * 2**20
+"""Of payloads in one request: a record keeps up to 128 KiB."""
 _TOPICS = 20
 _LATER = {"not_authorized", "refused_by_store", "device_mismatch"}
 """Reasons that no decoder can change."""
@@ -147,16 +149,20 @@ class Waiting:
         async with self._one:
             done = Retried()
             chosen: list[RejectedMessage] = []
+            size = 0
+            again = self._again()
             async for record in self._records(choice):
-                if record.reason in _LATER:
-                    done.still[record.reason] += 1
-                elif len(chosen) == most:
+                why = record.reason if record.reason in _LATER else _unread(again.look(record))
+                if why:
+                    done.still[why] += 1
+                elif len(chosen) == most or size >= _MOST_BYTES:
                     done.left = True
                     break
                 else:
                     chosen.append(record)
+                    size += len(record.payload)
             chosen.reverse()
-            async with self._again() as again:
+            async with again:
                 for start in range(0, len(chosen), _PAGE):
                     await self._send(again, chosen[start : start + _PAGE], done)
             return done
@@ -166,10 +172,6 @@ class Waiting:
         owner = _Owner()
         waiting: list[tuple[RejectedMessage, Receipt]] = []
         for record in records:
-            made = again.look(record)
-            if made.reason is not None:
-                done.still[made.reason.reason] += 1
-                continue
             receipt = Receipt(owner)
             try:
                 again.send(record, receipt)
@@ -177,10 +179,13 @@ class Waiting:
                 done.still[error.reason] += 1
                 continue
             waiting.append((record, receipt))
-        async with asyncio.timeout(self._config.ingest.append_time * 2):
-            while any(receipt.waiting for _, receipt in waiting):
-                owner.settled.clear()
-                await owner.settled.wait()
+        try:
+            async with asyncio.timeout(self._config.ingest.append_time * 2):
+                while any(receipt.waiting for _, receipt in waiting):
+                    owner.settled.clear()
+                    await owner.settled.wait()
+        except TimeoutError:
+            raise Unavailable("the log has not answered in time", retry_after=5) from None
         if any(receipt.failed for _, receipt in waiting):
             raise Unavailable("the log does not take it now", retry_after=5)
         failpoints.passing("rejected.sent")
@@ -233,3 +238,8 @@ class Waiting:
         return Again(
             self._log, self._config, Metrics(), self._living.catalogue, self._model_of, self._directory.identity_of
         )
+
+
+def _unread(made: Decoded) -> str:
+    """Why nothing reads it by now, or ""."""
+    return "" if made.reason is None else made.reason.reason

@@ -92,6 +92,16 @@ async def test_it_waits_in_its_group_and_is_sent_on_once_with_its_own_time(clien
     assert [one["topic"] for one in await rejected(client)] == ["plant/p9/state"]
 
 
+async def test_what_nobody_reads_yet_does_not_stand_before_what_is_read_now(client: httpx.AsyncClient) -> None:
+    await client.post("/ingest?topic=plant/p1/state", content=b'{"t": 1}')
+    for n in range(3):
+        await client.post(f"/ingest?topic=garden/g{n}/x", content=b"?")
+    await until(lambda: rejected(client))
+    await add_mapping(client)
+    done = await retry(client, most=1)
+    assert (done["sent"], done["left"], done["still"]) == (1, False, {"no_decoder": 3})
+
+
 async def test_a_message_that_its_device_repeats_later_is_the_same_one(client: httpx.AsyncClient) -> None:
     data = b'{"t": 5, "when": "2026-11-21T07:40:00Z"}'
     await client.post("/ingest?topic=plant/p1/state", content=data)
