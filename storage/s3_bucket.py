@@ -3,6 +3,7 @@
 In: `config.S3`. Out: a bucket that is there, with a rule for uploads that nobody completed.
 """
 
+import asyncio
 from typing import Any, cast
 
 from aiobotocore.config import AioConfig
@@ -26,6 +27,7 @@ async def make_bucket(config: S3) -> None:
         region_name=config.region,
         aws_access_key_id=config.access_key.get_secret_value(),
         aws_secret_access_key=config.secret_key.get_secret_value(),
+        verify=config.endpoint.startswith("https://"),  # else certificates are loaded for nothing
         config=AioConfig(
             connect_timeout=min(5.0, config.time / 4),
             read_timeout=config.time / 4,
@@ -33,12 +35,11 @@ async def make_bucket(config: S3) -> None:
             s3={"addressing_style": "path"},
         ),
     )
+    where = {} if config.region == "us-east-1" else {"LocationConstraint": config.region}
+    place = {"CreateBucketConfiguration": where} if where else {}
     try:
-        async with client as s3:
-            where = {} if config.region == "us-east-1" else {"LocationConstraint": config.region}
-            await _unless(
-                _OURS, s3.create_bucket(Bucket=config.bucket, **({"CreateBucketConfiguration": where} if where else {}))
-            )
+        async with client as s3, asyncio.timeout(config.time):  # in this order: what the client loads is not counted
+            await _unless(_OURS, s3.create_bucket(Bucket=config.bucket, **place))
             await _unless(_UNABLE, _add_rule(s3, config.bucket))
     except (BotoCoreError, ClientError) as error:
         raise OSError(f"bucket {config.bucket}: {error}") from error

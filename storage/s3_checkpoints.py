@@ -18,7 +18,7 @@ from obstore.store import S3Store
 from headwater.config_stack import S3
 from headwater.errors import Stale, Unavailable
 from storage.contract import Checkpoint
-from storage.s3_client import as_os_error, bucket_maker, connect, make_bucket, pauses
+from storage.s3_client import as_os_error, connect, make_bucket, pauses
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -137,9 +137,7 @@ def _as_unavailable(partition: int) -> Generator[None]:
 async def open_s3_checkpoints(config: S3) -> AsyncGenerator[S3Checkpoints, None]:
     """The checkpoints in the bucket, which is made if need be. Raises `Unavailable`."""
     try:
-        maker = await bucket_maker()
-        async with asyncio.timeout(config.time):
-            await maker.make_bucket(config)
+        await make_bucket(config)
     except OSError as error:
         raise Unavailable(f"the selector's checkpoints: {str(error) or 'no answer in time'}") from error
     yield S3Checkpoints(config)

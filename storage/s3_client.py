@@ -99,11 +99,8 @@ def pauses(seconds: float) -> Iterator[float]:
 async def make_bucket(config: S3) -> None:
     """Make the bucket unless it is there; uploads that nobody completed go after a day. Raises `OSError`.
 
-    What that takes is 46 MB of library, loaded here: a gateway rarely needs it, and its connections must not wait.
+    The requests take at most `config.time`. What makes them is 46 MB of library, loaded here, since a gateway rarely
+    needs it, and by a thread, since connections must not wait for it: on a slow machine a second, which is not counted.
     """
-    await (await bucket_maker()).make_bucket(config)
-
-
-async def bucket_maker() -> Any:
-    """What makes a bucket, once it is loaded: a second on a slow machine, which is not the server's to answer for."""
-    return await asyncio.to_thread(import_module, "storage.s3_bucket")
+    maker: Any = await asyncio.to_thread(import_module, "storage.s3_bucket")
+    await maker.make_bucket(config)

@@ -47,8 +47,7 @@ class S3Files(S3Objects):
         """Make the bucket, if `make`, and the local folders. Raises `OSError`."""
         await asyncio.to_thread(self._scratch.open)
         if make:
-            async with asyncio.timeout(self._config.time):
-                await make_bucket(self._config)
+            await make_bucket(self._config)
 
     def close(self) -> None:
         """Leave nothing in the scratch folder."""

@@ -5,12 +5,13 @@ import sys
 
 import pytest
 
-pytest_plugins = ["tests.services.plugin"]
+pytest_plugins = ["tests.services.plugin", "tests.unsteady"]
 _exit_code: list[int] = []
 
 
-def pytest_sessionfinish(exitstatus: int) -> None:
-    _exit_code.append(int(exitstatus))
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    _exit_code.append(int(session.exitstatus))
 
 
 @pytest.hookimpl(trylast=True)
