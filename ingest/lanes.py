@@ -7,7 +7,6 @@ fails with it, so that nothing overtakes; other lanes go on.
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -71,6 +70,34 @@ class Terms(msgspec.Struct, eq=False):
     offsets: bool = False
 
 
+class Wake:
+    """Wakes a lane `linger` seconds after the first entry came into its empty queue."""
+
+    def __init__(self, linger: float) -> None:
+        self._linger = linger
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self) -> None:
+        """Something came. While the lane is awake it sees so by itself."""
+        if self._waiter is not None and self._timer is None:
+            self._timer = self._waiter.get_loop().call_later(self._linger, self._due)
+
+    async def wait(self) -> None:
+        """Until it is time. Called while the queue is empty."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._waiter = self._timer = None
+
+    def _due(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
 class Lane:
     """One partition's queue. `run` is its life; `add` is called by the intake, never while `stuck`.
 
@@ -88,7 +115,7 @@ class Lane:
         self._took = terms.took.labels(topic)
         self.queue: list[Waiting] = []
         self.size = 0
-        self.wake = asyncio.Event()
+        self.wake = Wake(terms.linger)
         self._failing = False
 
     def add(self, waiting: Waiting, size: int) -> None:
@@ -101,11 +128,11 @@ class Lane:
     async def run(self) -> None:
         """Append what comes until this is cancelled; what waits then has failed."""
         try:
+            await asyncio.sleep(self._terms.linger)
             while True:
-                await self.wake.wait()
-                await asyncio.sleep(self._terms.linger)
                 while self.queue:
                     await self._flush()
+                await self.wake.wait()
         finally:
             self.close()
 
@@ -116,22 +143,20 @@ class Lane:
 
     async def _flush(self) -> None:
         batch, size = self._take()
-        append = asyncio.create_task(self._append(batch))
+        late = asyncio.get_running_loop().call_later(self._terms.append_time, self._late, batch, size)
         try:
-            await asyncio.wait((append,), timeout=self._terms.append_time)
-            if not append.done():
-                await self._outlast(append, batch, size)
-                return
+            durable = await self._append(batch)
         except asyncio.CancelledError:
-            append.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait((append,), timeout=1)
             if not self.stuck:
                 self._fail(batch, size)
             raise
-        durable = _durable(append)
+        finally:
+            late.cancel()
         self._remember(batch[:durable])
-        if durable == len(batch):
+        if self.stuck:
+            self.stuck = False
+            log.info("the log has answered at last", **self._name())
+        elif durable == len(batch):
             self._terms.settle(batch, (), size)
         else:
             self._fail(batch, size, durable)
@@ -148,6 +173,11 @@ class Lane:
             self._took.observe(loop.time() - began)
         except Unavailable as error:
             return self._failed(error)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return self._failed(error)  # not the lane: what it waited for
         except Exception as error:  # noqa: BLE001  # a lane that dies would take no message ever again
             return self._failed(error)
         durable = len(results)
@@ -169,8 +199,8 @@ class Lane:
             log.error("appending failed; senders are told to send again", **self._name(), error=str(why))
         return durable
 
-    async def _outlast(self, append: asyncio.Task[int], batch: Sequence[Waiting], size: int) -> None:
-        """Wait for an append that took too long: all that waits has failed by then. What it did is remembered."""
+    def _late(self, batch: Sequence[Waiting], size: int) -> None:
+        """The append takes too long: all that waits has failed. What it does in the end is remembered."""
         self.stuck = True
         log.error(
             "the log has not answered in time; senders are told to send again",
@@ -178,10 +208,6 @@ class Lane:
             seconds=self._terms.append_time,
         )
         self._fail(batch, size)
-        await asyncio.wait((append,))
-        self._remember(batch[: _durable(append)])
-        self.stuck = False
-        log.info("the log has answered at last", **self._name())
 
     def _name(self) -> dict[str, object]:
         return {"topic": self.topic, "partition": self.partition}
@@ -198,7 +224,6 @@ class Lane:
     def _take_all(self) -> tuple[Sequence[Waiting], int]:
         taken, self.queue = self.queue, []
         size, self.size = self.size, 0
-        self.wake.clear()
         return taken, size
 
     def _take(self) -> tuple[Sequence[Waiting], int]:
@@ -215,8 +240,6 @@ class Lane:
         batch = self.queue[:count]
         del self.queue[:count]
         self.size -= size
-        if not self.queue:
-            self.wake.clear()
         return batch, size
 
 
@@ -229,10 +252,6 @@ def served(settled: Sequence[Waiting]) -> Collection[Owner]:
         if not receipt.waiting:
             owners[id(receipt.owner)] = receipt.owner
     return owners.values()
-
-
-def _durable(append: asyncio.Task[int]) -> int:
-    return 0 if append.cancelled() else append.result()
 
 
 def _ended(task: asyncio.Task[None]) -> None:

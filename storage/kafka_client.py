@@ -1,10 +1,10 @@
 """What the Kafka log uses of aiokafka, with types: connections from the configuration, and errors in our words.
 
-In: the section `kafka`. Out: producers, consumers and an admin client that are started within a time, or `Unavailable`.
-aiokafka has no types; the protocols here are the part of it that is used, in its own names. Three of its inner parts
-are used as well, and only here: the coordinator's generation (so that a commit is never sent under another one than the
-batch was taken under), the fetcher's waiters (so that a wait for entries can be given up without losing any), and what
-a batch is written with (whose wrapping costs several times as much as the writing).
+In: the section `kafka`. Out: consumers and an admin client that are started within a time, or `Unavailable`. aiokafka
+has no types; the protocols here are the part of it that is used, in its own names. Two of its inner parts are used as
+well, and only here: the coordinator's generation (so that a commit is never sent under another one than the batch was
+taken under), and the fetcher's waiters (so that a wait for entries can be given up without losing any). What producing
+uses is in `kafka_brokers`.
 """
 
 # ruff: noqa: SLF001 aiokafka has no public word for these inner parts; they are used in this file alone
@@ -20,7 +20,7 @@ import aiokafka.errors as kafka_errors  # pyright: ignore[reportMissingTypeStubs
 
 from headwater.config_stack import Kafka
 from headwater.errors import ConfigError, Stale, Unavailable
-from headwater.log import NewEntry, Offset, TopicPartition
+from headwater.log import Offset, TopicPartition
 
 T = TypeVar("T")
 
@@ -34,7 +34,6 @@ FOLLOW_WAIT = 500
 """The same for a consumer that is for one partition: nothing ever waits for the fetch, and each costs CPU time."""
 
 _STARTING = 2.5
-_NO_HEADERS: list[tuple[str, bytes]] = []
 
 KafkaError: type[Exception] = kafka_errors.KafkaError
 Stopped: type[Exception] = kafka_errors.ConsumerStoppedError
@@ -81,44 +80,6 @@ class Consumer(Protocol):
     async def position(self, partition: TopicPartition) -> Offset: ...
     async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Offset]: ...
     async def end_offsets(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, Offset]: ...
-
-
-class Batch(Protocol):
-    """`aiokafka`'s batch of one partition; see `fill`."""
-
-    def append(self, *, timestamp: int | None, key: bytes | None, value: bytes | None) -> object | None: ...
-    def close(self) -> None: ...
-    def record_count(self) -> int: ...
-
-
-def fill(batch: Batch, time: int, entries: Iterable[NewEntry]) -> int:
-    """Put in as many as there is room for; returns how many. If not all, it is full for good. `time`: milliseconds."""
-    inner: Any = batch
-    put, first = inner._builder.append, batch.record_count()
-    at = first
-    for _, key, value in entries:
-        if put(at, time, key, value, _NO_HEADERS) is None:
-            batch.close()
-            break
-        at += 1
-    inner._relative_offset = at
-    return at - first
-
-
-class Delivered(Protocol):
-    """Where a batch begins."""
-
-    offset: int
-
-
-class Producer(Protocol):
-    """`aiokafka.AIOKafkaProducer`."""
-
-    async def start(self) -> None: ...
-    async def stop(self) -> None: ...
-    async def partitions_for(self, topic: str) -> set[int]: ...
-    def create_batch(self) -> Batch: ...
-    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> "asyncio.Future[Delivered]": ...
 
 
 class Admin(Protocol):
@@ -182,25 +143,6 @@ def connection(config: Kafka) -> dict[str, Any]:
     return options
 
 
-def new_producer(config: Kafka) -> Producer:
-    """Not started. Raises `ConfigError` where the compression is not installed."""
-    made = cast("Any", aiokafka.AIOKafkaProducer)
-    try:
-        return cast(
-            "Producer",
-            made(
-                **connection(config),
-                acks="all",
-                enable_idempotence=True,
-                max_batch_size=FETCH_SIZE,
-                max_request_size=ENTRY_SIZE,
-                compression_type=None if config.compression == "none" else config.compression,
-            ),
-        )
-    except RuntimeError as error:
-        raise ConfigError(f"kafka.compression: {error}") from None
-
-
 def new_consumer(config: Kafka, fetch_wait: int = FETCH_WAIT, **options: Any) -> Consumer:
     """Not started; with a `group_id`, a member of it once it has subscribed. `fetch_wait`: see `FETCH_WAIT`."""
     made = cast("Any", aiokafka.AIOKafkaConsumer)
@@ -237,7 +179,7 @@ def our_errors(what: str) -> Generator[None, None, None]:
         raise Unavailable(f"{what}: the connection was lost ({error})") from error
 
 
-async def start(client: "Producer | Consumer | Admin", seconds: float) -> None:
+async def start(client: "Consumer | Admin", seconds: float) -> None:
     """Start it; each of its requests takes `seconds` at most. Raises `Unavailable` where no broker answers in time.
 
     Its own time-outs end it, the bound is for what they miss: cut short in the middle it would leave a connection open.
@@ -257,7 +199,7 @@ async def within(seconds: float, call: Awaitable[T], what: str) -> T:
 
 
 @asynccontextmanager
-async def started(client: Producer | Consumer | Admin, seconds: float) -> AsyncGenerator[None, None]:
+async def started(client: Consumer | Admin, seconds: float) -> AsyncGenerator[None, None]:
     """Start the client; stop it at the end. Raises `Unavailable` where no broker answers in time."""
     await start(client, seconds)
     try:
@@ -266,7 +208,7 @@ async def started(client: Producer | Consumer | Admin, seconds: float) -> AsyncG
         await stop(client)
 
 
-async def stop(client: Producer | Consumer | Admin, seconds: float = 3.0) -> None:
+async def stop(client: Consumer | Admin, seconds: float = 3.0) -> None:
     """Stop it in good order, or else at once: what it still waits for is given up."""
     inner = cast("Any", client)
     ending: Callable[[], Awaitable[None]] = inner.close if hasattr(inner, "close") else inner.stop
@@ -277,7 +219,7 @@ async def stop(client: Producer | Consumer | Admin, seconds: float = 3.0) -> Non
         await drop(client)
 
 
-async def drop(client: Producer | Consumer | Admin) -> None:
+async def drop(client: Consumer | Admin) -> None:
     """Close its connections first, then end its tasks: nothing that waits there is sent any more."""
     inner = cast("Any", client)
     inner._closed = True
@@ -287,7 +229,6 @@ async def drop(client: Producer | Consumer | Admin) -> None:
     tasks = [
         getattr(getattr(inner, owner, None), name, None)
         for owner, name in (
-            ("_sender", "_sender_task"),
             ("_coordinator", "_coordination_task"),
             ("_coordinator", "_heartbeat_task"),
             ("_coordinator", "_commit_refresh_task"),

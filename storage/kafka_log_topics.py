@@ -15,9 +15,10 @@ import aiokafka.admin.config_resource  # pyright: ignore[reportMissingTypeStubs]
 import structlog
 
 from headwater.config_stack import Kafka
-from headwater.errors import ConfigError, Unavailable
-from headwater.log import TopicSpec
-from storage.kafka_client import ENTRY_SIZE, Admin, new_consumer, new_producer, partition_of, started, within
+from headwater.errors import ConfigError, LogError, Unavailable
+from headwater.log import NewEntry, TopicSpec
+from storage.kafka_client import ENTRY_SIZE, Admin, new_consumer, partition_of, started, within
+from storage.kafka_log_append import Appender
 
 LOG_ID = "headwater-log-id"
 _NO_ERROR, _EXISTS = 0, 36
@@ -173,11 +174,11 @@ async def _first_id(config: Kafka) -> str | None:
 
 
 async def _write_id(config: Kafka, value: str) -> None:
-    producer = new_producer(config)
-    async with started(producer, config.request_time):
-        topic = config.prefix + LOG_ID
-        await within(config.request_time, producer.partitions_for(topic), "kafka: log id")
-        batch = producer.create_batch()
-        batch.append(timestamp=None, key=b"log-id", value=value.encode())
-        sent = await within(config.request_time, producer.send_batch(batch, topic, partition=0), "kafka: log id")
-        await within(config.request_time, sent, "kafka: log id")
+    appender = Appender(config, [LOG_ID])
+    try:
+        await appender.ready()
+        (result,) = await appender.append(LOG_ID, [NewEntry(0, b"log-id", value.encode())], {0})
+    finally:
+        await appender.close()
+    if isinstance(result, LogError):
+        raise Unavailable(f"kafka: the log's id could not be written: {result}")

@@ -5,8 +5,8 @@ import gc
 import signal
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Callable, Generator
+from contextlib import aclosing
 from uuid import uuid4
 
 import pytest
@@ -15,8 +15,9 @@ from headwater.config_stack import Kafka
 from headwater.errors import ConfigError, HeadwaterError, LogError, Stale, Unavailable
 from headwater.log import NewEntry, TopicSpec
 from storage.kafka_client import Consumer, new_consumer
-from storage.kafka_log import KafkaLog, open_kafka_log
+from storage.kafka_log import open_kafka_log
 from tests.log.kit import TOPIC, kept, put, take, topic, values
+from tests.log.senders import all_there_in_order, sending
 from tests.services.proxy import proxied
 from tests.services.server import Server
 
@@ -41,66 +42,6 @@ def kafka(kafka_server: Server) -> Kafka:
     )
 
 
-class Senders:
-    """Each sends its entries in order, again and again until they are acknowledged: as a device does."""
-
-    def __init__(self, log: KafkaLog, partitions: int) -> None:
-        self.log = log
-        self.partitions = partitions
-        self.acknowledged: dict[int, list[tuple[int, str]]] = {n: [] for n in range(partitions)}
-        self.errors = 0
-        self.longest = 0.0
-        self.stop = asyncio.Event()
-        self.progress = asyncio.Event()
-
-    async def run(self) -> None:
-        await asyncio.gather(*(self._send(partition) for partition in range(self.partitions)))
-
-    async def more(self) -> None:
-        """Wait until something more is acknowledged on each partition."""
-        wanted = {n: len(done) + 20 for n, done in self.acknowledged.items()}
-        while any(len(self.acknowledged[n]) < count for n, count in wanted.items()):
-            self.progress.clear()
-            await self.progress.wait()
-
-    async def _send(self, partition: int) -> None:
-        number = 0
-        while not self.stop.is_set():
-            value = str(number)
-            began = time.monotonic()
-            (result,) = await self.log.append(TOPIC, [NewEntry(partition, b"k", value.encode())])
-            self.longest = max(self.longest, time.monotonic() - began)
-            if isinstance(result, LogError):
-                self.errors += 1
-                await asyncio.sleep(0.05)
-                continue
-            self.acknowledged[partition].append((result, value))
-            number += 1
-            self.progress.set()
-            await asyncio.sleep(0)
-
-
-@asynccontextmanager
-async def sending(log: KafkaLog, partitions: int) -> AsyncGenerator[Senders, None]:
-    senders = Senders(log, partitions)
-    running = asyncio.ensure_future(senders.run())
-    try:
-        yield senders
-    finally:
-        senders.stop.set()
-        await running
-
-
-async def _all_there_in_order(log: KafkaLog, senders: Senders) -> None:
-    for partition, acknowledged in senders.acknowledged.items():
-        found = await kept(log, partition)
-        at = {entry.offset: (entry.value or b"").decode() for entry in found}
-        assert all(at[offset] == value for offset, value in acknowledged)
-        first_seen = list(dict.fromkeys(values(found)))
-        assert first_seen == [str(number) for number in range(len(first_seen))]
-        assert len(first_seen) >= len(acknowledged) > 0
-
-
 @pytest.mark.parametrize("how", ["killed", "frozen"])
 async def test_what_was_acknowledged_is_there_in_order_whatever_happens_to_the_broker(
     kafka: Kafka, kafka_server: Server, how: str
@@ -123,7 +64,7 @@ async def test_what_was_acknowledged_is_there_in_order_whatever_happens_to_the_b
             await senders.more()
             await senders.more()
         assert senders.longest < 3.5 * kafka.request_time
-        await _all_there_in_order(log, senders)
+        await all_there_in_order(log, senders)
         await log.ping()
 
 

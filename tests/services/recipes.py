@@ -146,8 +146,8 @@ broker.heartbeat.interval.ms=500
 """  # the broker's own session is short: after a kill it is let back in when the old one is over
 _KAFKA_HERE = """
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{second_port}
+node.id={number}
+controller.quorum.voters={voters}
 listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{second_port}
 advertised.listeners=PLAINTEXT://{host}:{port}
 inter.broker.listener.name=PLAINTEXT
@@ -155,7 +155,8 @@ log.dirs={data}
 """
 
 
-def kafka() -> Recipe:
+def kafka(number: int = 1, voters: Callable[[Process], str] = lambda it: f"1@{HOST}:{it.second_port}") -> Recipe:
+    """One broker and controller, of a cluster of its own, or of one that has the `voters` (`ID@HOST:PORT,…`)."""
     java, jars = program("java", "default-jdk-headless"), cached("kafka")
     options = [
         *("-Xmx512m", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"),
@@ -165,12 +166,14 @@ def kafka() -> Recipe:
     def configuration(server: Process) -> str:
         file = server.folder / "server.properties"
         values = {"host": HOST, "port": server.port, "second_port": server.second_port, "data": server.data}
-        file.write_text(KAFKA_SETTINGS + _KAFKA_HERE.format_map(values), "ascii")
+        here = _KAFKA_HERE.format_map(values | {"number": number, "voters": voters(server)})
+        file.write_text(KAFKA_SETTINGS + here, "ascii")
         return str(file)
 
     def prepare(server: Process) -> None:
-        # An id that begins with "-" would be read as an option.
-        cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode("ascii").rstrip("=")[1:]
+        # An id that begins with "-" would be read as an option. All that have the same voters have the same one.
+        name = uuid.uuid5(uuid.NAMESPACE_URL, voters(server)).bytes
+        cluster = "A" + base64.urlsafe_b64encode(name).decode("ascii").rstrip("=")[1:]
         _run(java, *options, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", configuration(server))
 
     return Recipe(
@@ -178,6 +181,18 @@ def kafka() -> Recipe:
         prepare=prepare,
         command=lambda server: [java, *options, "kafka.Kafka", configuration(server)],
     )
+
+
+def kafka_cluster(folder: Path, brokers: int) -> list[Process]:
+    """So many brokers, not started: none of them serves before most of them run."""
+    made: list[Process] = []
+
+    def voters(_: Process) -> str:
+        return ",".join(f"{number}@{HOST}:{node.second_port}" for number, node in enumerate(made, 1))
+
+    for number in range(1, brokers + 1):
+        made.append(Process(kafka(number, voters), READY["kafka"], folder / f"kafka-{number}"))
+    return made
 
 
 _ELASTIC = """

@@ -1,0 +1,278 @@
+"""From lanes to brokers: one request a broker at a time, with what all of its partitions have waiting.
+
+In: lanes with calls. Out: each lane's calls landed at offsets, or failed with a reason. Idempotent: a batch keeps its
+bytes, and with them producer id and sequence numbers, however often it is sent, so that a broker takes it once. A
+producer that could not deliver a batch in time is retired: nobody knows what became of it, so nothing may follow it
+under the same numbers. It takes no more lanes, and ends when those it carries are through.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from headwater.config_stack import Kafka
+from headwater.errors import LogError, Unavailable
+from headwater.log import NewEntry, Offset, TopicPartition
+from headwater.times import now
+from storage.kafka_brokers import Answer, Brokers, Builder
+from storage.kafka_client import ENTRY_SIZE, partition_of
+
+_PAUSE = 0.1
+_PAUSE_MOST = 1.0
+_SEQUENCES = 0x7FFFFFFF
+_NO_HEADERS: list[tuple[str, bytes]] = []
+
+
+class Call:
+    """The part of an append that goes to one partition. `offsets` grows batch by batch; `error` is that of the rest."""
+
+    __slots__ = ("deadline", "done", "entries", "error", "offsets", "size")
+
+    def __init__(self, entries: Sequence[NewEntry], deadline: float) -> None:
+        self.entries = entries
+        _, keys, values = zip(*entries, strict=True)
+        self.size = sum(map(len, keys)) + sum(map(len, filter(None, values)))
+        self.deadline = deadline
+        self.offsets: list[Offset] = []
+        self.error: LogError | None = None
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def results(self) -> list[Offset | LogError]:
+        """An offset or an error for each entry."""
+        rest = len(self.entries) - len(self.offsets)
+        error = self.error or LogError("kafka: the append was not finished")
+        return [*self.offsets, *([error] * rest)]
+
+    def finish(self, error: LogError | None = None) -> None:
+        """Tell who waits."""
+        self.error = error
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+class Batch:
+    """What was built of calls, `count` entries; its bytes never change."""
+
+    __slots__ = ("count", "data", "parts")
+
+    def __init__(self, data: bytes, count: int, parts: Sequence[tuple[Call, int]]) -> None:
+        self.data = data
+        self.count = count
+        self.parts = parts
+
+
+class Lane:
+    """The way to one partition: its calls in order, the batch on its way, and who carries it, if anyone does.
+
+    `leave` is told of each call that waits no more. `deadline`: something must land by then.
+    """
+
+    __slots__ = ("at", "batch", "calls", "carrier", "deadline", "leave", "pause")
+
+    def __init__(self, topic: str, partition: int, leave: Callable[[Call], None]) -> None:
+        self.at = partition_of(topic, partition)
+        self.leave = leave
+        self.calls: deque[Call] = deque()
+        self.batch: Batch | None = None
+        self.carrier: Producer | None = None
+        self.deadline = 0.0
+        self.pause = _PAUSE
+
+    def fill(self, builder: Builder) -> Batch:
+        """Make the next batch of as much as it takes, of the calls in their order."""
+        parts: list[tuple[Call, int]] = []
+        put, at, time = builder.append, 0, now() // 1000
+        for call in self.calls:
+            entries = call.entries if not call.offsets else call.entries[len(call.offsets) :]
+            first = at
+            for _, key, value in entries:
+                if put(at, time, key, value, _NO_HEADERS) is None:
+                    break
+                at += 1
+            parts.append((call, at - first))
+            if at - first < len(entries):
+                break
+        self.batch = Batch(builder.build(), at, parts)
+        return self.batch
+
+    def landed(self, base: Offset) -> None:
+        """The batch is in the log."""
+        for call, count in self.batch.parts if self.batch else ():
+            call.offsets.extend(range(base, base + count))
+            base += count
+            if len(call.offsets) == len(call.entries):
+                self.calls.popleft()
+                self.leave(call)
+                call.finish()
+        self.batch = None
+
+    def fail(self, why: str) -> None:
+        """Nothing is known to be durable of what waits here."""
+        error = LogError(why)
+        if self.calls:
+            structlog.get_logger().debug("append failed", error=why, calls=len(self.calls))
+        while self.calls:
+            call = self.calls.popleft()
+            self.leave(call)
+            call.finish(error)
+        self.batch = None
+
+
+class Producer:
+    """A producer id, its sequence numbers, and the lanes it carries.
+
+    `back`: takes a lane that has calls and that a retired producer carries no more. `ended`: told once, when it is
+    retired and carries nothing.
+    """
+
+    def __init__(
+        self, config: Kafka, topics: Sequence[str], back: Callable[[Lane], None], ended: Callable[["Producer"], None]
+    ) -> None:
+        self._brokers = Brokers(config, topics)
+        self._time = config.request_time
+        self._back = back
+        self._ended = ended
+        self._retired = self._over = False
+        self._lanes: set[Lane] = set()
+        self._ready: dict[int, dict[Lane, None]] = {}
+        self._rounds: dict[int, asyncio.Task[None]] = {}
+        self._sequences: dict[TopicPartition, int] = {}
+
+    async def start(self) -> None:
+        """Be ready to carry. Raises `Unavailable`."""
+        await self._brokers.start()
+
+    @property
+    def retired(self) -> bool:
+        """It takes no more lanes."""
+        return self._retired
+
+    def carry(self, lane: Lane) -> None:
+        """Send what waits there until nothing does."""
+        lane.carrier = self
+        lane.pause = _PAUSE
+        lane.deadline = asyncio.get_running_loop().time() + self._time
+        self._lanes.add(lane)
+        self._queue(lane)
+
+    async def close(self) -> None:
+        """Let go of everything; what is on its way has failed."""
+        self._retired = self._over = True
+        rounds = list(self._rounds.values())
+        for task in rounds:
+            task.cancel()
+        if rounds:
+            await asyncio.wait(rounds, timeout=1)
+        for lane in list(self._lanes):
+            self._drop(lane)
+            lane.fail("the log is closed")
+        await self._brokers.close()
+
+    def _queue(self, lane: Lane) -> None:
+        """It is to be in a request to its leader."""
+        if lane not in self._lanes:
+            return  # it failed while it rested
+        node = self._brokers.leader(lane.at)
+        if node is None:
+            self._rest(lane, "no broker leads it")
+            return
+        self._ready.setdefault(node, {})[lane] = None
+        if node not in self._rounds:
+            self._rounds[node] = asyncio.get_running_loop().create_task(self._serve(node))
+
+    async def _serve(self, node: int) -> None:
+        """One request after the other, until no lane has anything for this broker."""
+        lanes: Mapping[Lane, Batch] = {}
+        try:
+            while lanes := self._take(node):
+                await self._send(node, lanes)
+        except Exception as error:  # noqa: BLE001 whatever it was, nothing is known to be durable
+            structlog.get_logger().exception("appending to kafka went wrong")
+            for lane in {*lanes, *self._ready.pop(node, ())}:
+                self._fail(lane, str(error) or type(error).__name__)
+        finally:
+            del self._rounds[node]
+
+    def _take(self, node: int) -> Mapping[Lane, Batch]:
+        """Lanes for a request, each with its batch: as many as it may have, in turn."""
+        ready = self._ready.get(node, {})
+        taken: dict[Lane, Batch] = {}
+        size = 0
+        time = asyncio.get_running_loop().time()
+        while ready and size < ENTRY_SIZE:
+            lane = next(iter(ready))
+            del ready[lane]
+            if time > lane.deadline or (lane.batch is None and time > lane.calls[0].deadline):
+                self._fail(lane, "it had waited too long")
+            elif lane.batch is None and self._retired:
+                self._give_back(lane)
+            else:
+                batch = taken[lane] = lane.batch or self._fill(lane)
+                size += len(batch.data)
+        return taken
+
+    def _fill(self, lane: Lane) -> Batch:
+        sequence = self._sequences.get(lane.at, 0)
+        batch = lane.fill(self._brokers.builder(sequence))
+        self._sequences[lane.at] = (sequence + batch.count) & _SEQUENCES
+        return batch
+
+    async def _send(self, node: int, lanes: Mapping[Lane, Batch]) -> None:
+        try:
+            answers = await self._brokers.produce(node, [(lane.at, batch.data) for lane, batch in lanes.items()])
+        except Unavailable as error:
+            self._brokers.refresh()
+            for lane in lanes:
+                self._rest(lane, str(error))
+            return
+        for lane in lanes:
+            answer = answers.get(lane.at)
+            if answer is None:
+                self._rest(lane, "the broker said nothing about it")
+            elif not answer.error:
+                self._landed(lane, answer)
+            elif answer.again:
+                self._rest(lane, answer.error)
+            else:
+                self._fail(lane, answer.error)
+
+    def _landed(self, lane: Lane, answer: Answer) -> None:
+        lane.landed(answer.offset)
+        if not lane.calls:
+            self._drop(lane)
+        elif self._retired:
+            self._give_back(lane)
+        else:
+            lane.pause = _PAUSE
+            lane.deadline = asyncio.get_running_loop().time() + self._time
+            self._queue(lane)
+
+    def _rest(self, lane: Lane, why: str) -> None:
+        """Try again in a moment, or never if it is late by then."""
+        loop = asyncio.get_running_loop()
+        pause = lane.pause * (0.5 + random.random() / 2)  # noqa: S311 -- not for secrets
+        lane.pause = min(2 * lane.pause, _PAUSE_MOST)
+        if loop.time() + pause > lane.deadline:
+            self._fail(lane, why)
+            return
+        self._brokers.refresh()
+        loop.call_later(pause, self._queue, lane)
+
+    def _fail(self, lane: Lane, why: str) -> None:
+        self._retired = True
+        self._drop(lane)
+        lane.fail(f"append to {lane.at.topic}/{lane.at.partition}: {why}")
+
+    def _give_back(self, lane: Lane) -> None:
+        self._drop(lane)
+        self._back(lane)
+
+    def _drop(self, lane: Lane) -> None:
+        self._lanes.discard(lane)
+        lane.carrier = None
+        if self._retired and not self._lanes and not self._over:
+            self._over = True
+            self._ended(self)
