@@ -74,6 +74,7 @@ def test_ctrl_c_while_messages_flow_ends_well_and_everything_acknowledged_is_the
     program: Program, sign: signal.Signals
 ) -> None:
     program.start()
+    empty = cpu_seconds(program.pid)
     senders = [Sender(program, f"busy-{number}") for number in range(3)]
     for sender in senders:
         sender.start()
@@ -86,7 +87,7 @@ def test_ctrl_c_while_messages_flow_ends_well_and_everything_acknowledged_is_the
     for sender in senders:
         sender.join(10)
     program.start()
-    assert cpu_seconds(program.pid) < 5
+    assert cpu_seconds(program.pid) < 2 * empty + 1, "so much for a few thousand messages"
     for number, sender in enumerate(senders):
         found = numbers(program, f"busy-{number}")
         assert len(found) == len(set(found))
