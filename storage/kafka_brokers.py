@@ -26,6 +26,8 @@ _MAGIC = 2
 _CODECS = {"none": 0, "gzip": 1, "lz4": 3, "zstd": 4}
 _STARTING = 2.5
 _PAUSE = 0.1
+_LAST_EPOCH = 32_000  # of 32,767
+_ORDINARY = aiokafka.client.ConnectionGroup.DEFAULT
 
 
 class Builder(Protocol):
@@ -45,16 +47,27 @@ class Answer(NamedTuple):
     again: bool = False
 
 
-class Brokers:
-    """Connections to a cluster, with a producer id of their own."""
+class Numbers(NamedTuple):
+    """Whose batches these are: a producer id, and which of its lives. Below 0: a new id is asked for."""
 
-    def __init__(self, config: Kafka, topics: Sequence[str]) -> None:
+    producer: int = -1
+    epoch: int = -1
+
+    def next(self) -> "Numbers":
+        """Of who goes on in its place: a broker that has heard of these refuses what is late of the ones before."""
+        return Numbers(self.producer, self.epoch + 1) if 0 <= self.epoch < _LAST_EPOCH else Numbers()
+
+
+class Brokers:
+    """Connections to a cluster, with a producer id."""
+
+    def __init__(self, config: Kafka, topics: Sequence[str], numbers: Numbers) -> None:
         """Nothing is sent yet. Raises `ConfigError` where the compression is not installed."""
         self._topics = topics
         self._time = config.request_time
         self._wait = int(config.request_time * 1000)
         self._codec = _CODECS[config.compression]
-        self._id = self._epoch = -1
+        self.numbers = numbers
         self._client = cast("Any", aiokafka.client.AIOKafkaClient)(**connection(config))
         sample = self.builder(0)
         sample.append(0, 0, b"", b"", [])
@@ -76,20 +89,21 @@ class Brokers:
         await self._client.set_topics(self._topics)
         for topic in self._topics:
             await self._client._wait_on_metadata(topic)
-        while self._id < 0:
-            await self._get_id()
+        while self.numbers.producer < 0:
+            try:
+                await self._get_id()
+            except (kafka_errors.KafkaError, KeyError) as error:  # of one broker; the next may know better
+                if isinstance(error, kafka_errors.KafkaError) and not error.retriable:
+                    raise
+                await asyncio.sleep(_PAUSE)
 
     async def _get_id(self) -> None:
         made: Any = kafka_transaction.InitProducerIdRequest
         request = made(transactional_id=None, transaction_timeout_ms=60_000)
         answer = await self._client.send(self._client.get_random_node(), request)
-        problem = kafka_errors.for_code(answer.error_code)
-        if answer.error_code == 0:
-            self._id, self._epoch = answer.producer_id, answer.producer_epoch
-        elif problem.retriable:
-            await asyncio.sleep(_PAUSE)
-        else:
-            raise problem
+        if answer.error_code:
+            raise kafka_errors.for_code(answer.error_code)
+        self.numbers = Numbers(answer.producer_id, answer.producer_epoch)
 
     def leader(self, at: TopicPartition) -> int | None:
         """The broker that takes this partition's batches, if that is known."""
@@ -98,12 +112,23 @@ class Brokers:
 
     def refresh(self) -> None:
         """Ask in the background who leads."""
+        if self._asking_ended():
+            self._client._sync_task = asyncio.get_running_loop().create_task(self._client._md_synchronizer())
         self._client.force_metadata_update()
+
+    def _asking_ended(self) -> bool:
+        """True if aiokafka's task that asks has died, as of uvloop's error about a socket that has just closed."""
+        task: asyncio.Task[None] | None = self._client._sync_task
+        if task is None or not task.done():
+            return False
+        if not task.cancelled():
+            task.exception()
+        return True
 
     def builder(self, sequence: int) -> Builder:
         """A batch whose first entry has this sequence number."""
         made: Any = kafka_records.DefaultRecordBatchBuilder
-        return made(_MAGIC, self._codec, 0, self._id, self._epoch, sequence, FETCH_SIZE)
+        return made(_MAGIC, self._codec, 0, *self.numbers, sequence, FETCH_SIZE)
 
     async def produce(
         self, node: int, batches: Sequence[tuple[TopicPartition, bytes]]
@@ -112,15 +137,27 @@ class Brokers:
 
         Of a partition that is missing in what it returns nothing is known either.
         """
+        request = Produce(batches, self._wait)
         try:
-            landed: Mapping[TopicPartition, Landed] = await self._client.send(node, Produce(batches, self._wait))
-        except (kafka_errors.KafkaError, KeyError, AttributeError) as error:  # the latter two where a connection closes
+            if self._connected(node):  # then it is bounded by itself
+                landed = await self._client.send(node, request)
+            else:
+                async with asyncio.timeout(self._time):
+                    landed = await self._client.send(node, request)
+        except (RuntimeError, KeyError, AttributeError, TimeoutError) as error:  # aiokafka's, and of a dying connection
             raise Unavailable(f"{error or type(error).__name__}") from error
-        return {at: Answer(offset) if code == 0 else _refused(code) for at, (code, offset) in landed.items()}
+        found: Mapping[TopicPartition, Landed] = landed
+        return {at: Answer(offset) if code == 0 else _refused(code) for at, (code, offset) in found.items()}
+
+    def _connected(self, node: int) -> bool:
+        there = self._client._conns.get((node, _ORDINARY))
+        return there is not None and there.connected()
 
     async def close(self) -> None:
         """Let go of every connection; what waits for an answer gets none."""
         for _ in range(2):  # the second for a connection that was just being made
+            if self._asking_ended():
+                self._client._sync_task = None
             with suppress(Exception):
                 async with asyncio.timeout(1):
                     await self._client.close()

@@ -11,7 +11,8 @@ from collections.abc import Collection, Sequence
 from headwater.config_stack import Kafka
 from headwater.errors import LogError, Unavailable
 from headwater.log import NewEntry, Offset, Partition
-from storage.kafka_producer import Call, Lane, Producer
+from storage.kafka_brokers import Numbers
+from storage.kafka_producer import CLOSED, Call, Lane, Producer
 
 _WAITING_ENTRIES = 100_000
 _WAITING_SIZE = 128 * 2**20
@@ -27,27 +28,38 @@ class Producers:
         self._producers: set[Producer] = set()  # this one, and those that are retired and not through
         self._starting: asyncio.Task[Producer] | None = None
         self._waiting: list[Lane] = []
+        self._closed = False
         self._tasks: set[asyncio.Task[object]] = set()
 
     def carry(self, lane: Lane) -> None:
         """Send what waits in this lane, which nobody carries. What cannot be sent has failed."""
-        if self._producer is not None and not self._producer.retired:
+        if self._closed:
+            lane.fail(CLOSED)
+        elif self._producer is not None and not self._producer.retired:
             self._producer.carry(lane)
-            return
-        self._waiting.append(lane)
-        self._start()
+        else:
+            self._waiting.append(lane)
+            self._start()
 
     async def ready(self) -> None:
         """Raises `Unavailable` unless there is a producer."""
         if self._producer is None or self._producer.retired:
-            await asyncio.shield(self._start())
+            starting = self._start()
+            await asyncio.wait((starting,))  # bounded by itself
+            if starting.cancelled():
+                raise Unavailable(CLOSED)
+            starting.result()
 
     async def close(self) -> None:
         """Let go of everything; what is on its way has failed."""
+        self._closed = True
+        producers = list(self._producers)
+        for producer in producers:
+            producer.stop()
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.wait((self._starting,), timeout=1)
-        for producer in list(self._producers):
+        for producer in producers:
             await producer.close()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=3)
@@ -59,14 +71,15 @@ class Producers:
         return self._starting
 
     async def _started(self) -> Producer:
-        producer = Producer(self._config, self._topics, self.carry, self._end)
+        numbers = Numbers() if self._producer is None else self._producer.successor
+        producer = Producer(self._config, self._topics, numbers, self.carry, self._end)
         await producer.start()
         return producer
 
     def _begin(self, starting: "asyncio.Task[Producer]") -> None:
         self._starting = None
         waiting, self._waiting = self._waiting, []
-        error = asyncio.CancelledError("the log is closed") if starting.cancelled() else starting.exception()
+        error = asyncio.CancelledError(CLOSED) if starting.cancelled() else starting.exception()
         if error is not None:
             for lane in waiting:
                 lane.fail(str(error))
@@ -101,7 +114,7 @@ class Appender:
     ) -> Sequence[Offset | LogError]:
         """Queue per partition, wait, and return one result an entry. `partitions`: theirs, known to be there."""
         if self._closed:
-            return [LogError("the log is closed")] * len(entries)
+            return [LogError(CLOSED)] * len(entries)
         if self.overloaded:
             return [LogError(f"{self._entries} entries wait for the log already", retry_after=1.0)] * len(entries)
         if len(partitions) == 1:
@@ -125,7 +138,7 @@ class Appender:
     async def ready(self) -> None:
         """Raises `Unavailable` unless there is a producer."""
         if self._closed:
-            raise Unavailable("the log is closed")
+            raise Unavailable(CLOSED)
         if self.overloaded:
             raise Unavailable("too much waits for the log already")
         await self._producers.ready()
@@ -143,7 +156,7 @@ class Appender:
         await self._producers.close()
 
     def _put(self, topic: str, partition: Partition, entries: Sequence[NewEntry]) -> Call:
-        # Three times the time of a batch is the most an append takes: it waits for two, and is the third.
+        # Three times the time of a request is the most an append takes: it waits for two, and is in the third.
         call = Call(entries, asyncio.get_running_loop().time() + 2 * self._time)
         self._entries += len(entries)
         self._size += call.size

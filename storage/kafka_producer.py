@@ -17,9 +17,10 @@ from headwater.config_stack import Kafka
 from headwater.errors import LogError, Unavailable
 from headwater.log import NewEntry, Offset, TopicPartition
 from headwater.times import now
-from storage.kafka_brokers import Answer, Brokers, Builder
+from storage.kafka_brokers import Answer, Brokers, Builder, Numbers
 from storage.kafka_client import ENTRY_SIZE, partition_of
 
+CLOSED = "the log is closed"
 _PAUSE = 0.1
 _PAUSE_MOST = 1.0
 _SEQUENCES = 0x7FFFFFFF
@@ -129,13 +130,18 @@ class Producer:
     """
 
     def __init__(
-        self, config: Kafka, topics: Sequence[str], back: Callable[[Lane], None], ended: Callable[["Producer"], None]
+        self,
+        config: Kafka,
+        topics: Sequence[str],
+        numbers: Numbers,
+        back: Callable[[Lane], None],
+        ended: Callable[["Producer"], None],
     ) -> None:
-        self._brokers = Brokers(config, topics)
+        self._brokers = Brokers(config, topics, numbers)
         self._time = config.request_time
         self._back = back
         self._ended = ended
-        self._retired = self._over = False
+        self._retired = self._over = self._refused = False
         self._lanes: set[Lane] = set()
         self._ready: dict[int, dict[Lane, None]] = {}
         self._rounds: dict[int, asyncio.Task[None]] = {}
@@ -144,6 +150,14 @@ class Producer:
     async def start(self) -> None:
         """Be ready to carry. Raises `Unavailable`."""
         await self._brokers.start()
+
+    @property
+    def successor(self) -> Numbers:
+        """The numbers of who goes on in its place, so that nothing of this one lands behind what that one sends.
+
+        New ones, if a broker refused what it was sent: it may not know these.
+        """
+        return Numbers() if self._refused else self._brokers.numbers.next()
 
     @property
     def retired(self) -> bool:
@@ -158,22 +172,25 @@ class Producer:
         self._lanes.add(lane)
         self._queue(lane)
 
+    def stop(self) -> None:
+        """Take nothing more, and begin nothing more."""
+        self._retired = self._over = True
+
     async def close(self) -> None:
         """Let go of everything; what is on its way has failed."""
-        self._retired = self._over = True
+        self.stop()
         rounds = list(self._rounds.values())
         for task in rounds:
             task.cancel()
         if rounds:
             await asyncio.wait(rounds, timeout=1)
         for lane in list(self._lanes):
-            self._drop(lane)
-            lane.fail("the log is closed")
+            self._fail(lane, CLOSED)
         await self._brokers.close()
 
     def _queue(self, lane: Lane) -> None:
         """It is to be in a request to its leader."""
-        if lane not in self._lanes:
+        if self._over or lane not in self._lanes:
             return  # it failed while it rested
         node = self._brokers.leader(lane.at)
         if node is None:
@@ -189,10 +206,15 @@ class Producer:
         try:
             while lanes := self._take(node):
                 await self._send(node, lanes)
-        except Exception as error:  # noqa: BLE001 whatever it was, nothing is known to be durable
-            structlog.get_logger().exception("appending to kafka went wrong")
-            for lane in {*lanes, *self._ready.pop(node, ())}:
-                self._fail(lane, str(error) or type(error).__name__)
+                lanes = {}
+        except BaseException as error:  # whatever it was, nothing is known to be durable
+            self._retired = True
+            if isinstance(error, Exception):
+                structlog.get_logger().exception("appending to kafka went wrong")
+            for lane in {*lanes, *self._ready.pop(node, ())} & self._lanes:
+                self._fail(lane, CLOSED if self._over else str(error) or type(error).__name__)
+            if not isinstance(error, Exception):
+                raise
         finally:
             del self._rounds[node]
 
@@ -205,18 +227,25 @@ class Producer:
         while ready and size < ENTRY_SIZE:
             lane = next(iter(ready))
             del ready[lane]
+            if lane not in self._lanes:
+                continue
             if time > lane.deadline or (lane.batch is None and time > lane.calls[0].deadline):
                 self._fail(lane, "it had waited too long")
             elif lane.batch is None and self._retired:
                 self._give_back(lane)
-            else:
-                batch = taken[lane] = lane.batch or self._fill(lane)
+            elif (batch := lane.batch or self._fill(lane)) is not None:
+                taken[lane] = batch
                 size += len(batch.data)
         return taken
 
-    def _fill(self, lane: Lane) -> Batch:
+    def _fill(self, lane: Lane) -> Batch | None:
+        """The lane's next batch. If it cannot be made the lane has failed, and no other."""
         sequence = self._sequences.get(lane.at, 0)
-        batch = lane.fill(self._brokers.builder(sequence))
+        try:
+            batch = lane.fill(self._brokers.builder(sequence))
+        except Exception as error:  # noqa: BLE001 whatever is wrong with these entries
+            self._fail(lane, f"{type(error).__name__}: {error}")
+            return None
         self._sequences[lane.at] = (sequence + batch.count) & _SEQUENCES
         return batch
 
@@ -237,9 +266,13 @@ class Producer:
             elif answer.again:
                 self._rest(lane, answer.error)
             else:
+                self._refused = True
                 self._fail(lane, answer.error)
 
     def _landed(self, lane: Lane, answer: Answer) -> None:
+        if answer.offset < 0:
+            self._fail(lane, "it was delivered before, at an offset that is no longer known")
+            return
         lane.landed(answer.offset)
         if not lane.calls:
             self._drop(lane)
@@ -262,7 +295,8 @@ class Producer:
         loop.call_later(pause, self._queue, lane)
 
     def _fail(self, lane: Lane, why: str) -> None:
-        self._retired = True
+        if lane.batch is not None:  # else nothing was sent, and the numbers go on
+            self._retired = True
         self._drop(lane)
         lane.fail(f"append to {lane.at.topic}/{lane.at.partition}: {why}")
 

@@ -4,16 +4,21 @@ import asyncio
 import importlib.util
 import random
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiokafka.client import AIOKafkaClient
 
 from headwater.config_stack import Kafka
 from headwater.errors import ConfigError, LogError, Unavailable
 from headwater.log import NewEntry, Offset, TopicPartition
 from storage import kafka_producer
-from storage.kafka_brokers import Answer, Brokers
+from storage.kafka_brokers import Answer, Brokers, Numbers
+from storage.kafka_client import partition_of
 from storage.kafka_log import KafkaLog, open_kafka_log
+from storage.kafka_log_append import Appender
+from storage.kafka_produce import Produce
 from tests.log.kit import TOPIC, kept, topic, values
 from tests.services.server import Server
 
@@ -134,6 +139,156 @@ async def test_sequence_numbers_begin_again_behind_the_last(log: KafkaLog, monke
     for number in range(0, 12, 3):
         assert await put(log, 0, number, number + 1, number + 2) == [number, number + 1, number + 2]
     assert asked == [2**31 - 5, 2**31 - 2, 1, 4]
+
+
+async def test_what_a_successor_overtook_is_refused_when_it_comes_at_last(kafka: Kafka) -> None:
+    """A broker that was frozen takes what it was sent before, when nobody waits for that any more."""
+    async with open_kafka_log(kafka, [topic(1)]) as log:
+        at = partition_of(kafka.prefix + TOPIC, 0)
+        old = Brokers(kafka, [at.topic], Numbers())
+        await old.start()
+        new = Brokers(kafka, [at.topic], old.numbers.next())
+        await new.start()
+        assert new.numbers == (old.numbers.producer, old.numbers.epoch + 1)
+        try:
+            sent = [
+                await one.produce(1, [(at, a_batch(one, sequence))]) for one, sequence in ((old, 0), (new, 0), (old, 1))
+            ]
+        finally:
+            await old.close()
+            await new.close()
+        (first, second, late) = (answers[at] for answers in sent)
+        assert (first.offset, second.offset) == (0, 1)
+        assert "Epoch" in late.error
+        assert not late.again
+        assert len(await kept(log, 0)) == 2
+
+
+def a_batch(brokers: Brokers, sequence: int) -> bytes:
+    builder = brokers.builder(sequence)
+    builder.append(0, 0, b"k", b"%d" % sequence, [])
+    return builder.build()
+
+
+async def test_a_producer_that_was_late_is_followed_under_its_own_id(
+    log: KafkaLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Numbers] = []
+    real = Brokers.start
+
+    async def start(brokers: Brokers) -> None:
+        await real(brokers)
+        seen.append(brokers.numbers)
+
+    monkeypatch.setattr(Brokers, "start", start)
+    await put(log, 0, 1)
+    monkeypatch.setattr(kafka_producer, "_PAUSE", 9.0)
+    Between(monkeypatch, "answer lost")
+    (result,) = await put(log, 0, 2)
+    assert isinstance(result, LogError)
+    assert await put(log, 0, 2) == [2]
+    assert [numbers.epoch for numbers in seen] == [1], "the first began before this test looked"
+
+
+async def test_entries_that_cannot_be_built_fail_alone(log: KafkaLog) -> None:
+    poison: Any = "a text, where bytes are asked for"
+    good, bad = put(log, 0, 1), log.append(TOPIC, [NewEntry(1, b"k", poison)])
+    first, second = await asyncio.gather(good, bad)
+    assert first == [0]
+    assert isinstance(second[0], LogError)
+    assert await asyncio.gather(put(log, 0, 2), put(log, 1, 3)) == [[1], [0]]
+
+
+async def test_what_waited_too_long_for_a_start_fails_and_the_next_goes_on(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_kafka_log(kafka.model_copy(update={"request_time": 1.0}), [topic(1)]) as log:
+        starts: list[float] = []
+        real = Brokers.start
+
+        async def start(brokers: Brokers) -> None:
+            starts.append(asyncio.get_running_loop().time())
+            await asyncio.sleep(2.2)
+            await real(brokers)
+
+        monkeypatch.setattr(Brokers, "start", start)
+        Between(monkeypatch, "refused")
+        await put(log, 0, 1)
+        (result,) = await put(log, 0, 2)
+        assert isinstance(result, LogError)
+        assert "too long" in str(result)
+        assert await put(log, 0, 3) == [0]
+        assert len(starts) == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("the handler is closed"), KeyError(1), AttributeError("_writer")])
+async def test_a_connection_that_breaks_under_a_request_is_made_again(
+    log: KafkaLog, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    real, broken = AIOKafkaClient.send, list[object]()
+
+    async def send(client: AIOKafkaClient, node: object, request: object, **more: Any) -> object:
+        if isinstance(request, Produce) and not broken:
+            broken.append(request)
+            raise error
+        return await real(client, node, request, **more)
+
+    monkeypatch.setattr(AIOKafkaClient, "send", send)
+    assert await put(log, 0, 1) == [0]
+    assert broken
+
+
+async def test_connecting_takes_no_longer_than_a_request(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_kafka_log(kafka.model_copy(update={"request_time": 1.0}), [topic(1)]) as log:
+
+        async def send(*_: object) -> object:
+            return await asyncio.sleep(60)
+
+        def connected(*_: object) -> bool:
+            return False
+
+        monkeypatch.setattr(Brokers, "_connected", connected)
+        monkeypatch.setattr(AIOKafkaClient, "send", send)
+        before = asyncio.get_running_loop().time()
+        (result,) = await put(log, 0, 1)
+        assert isinstance(result, LogError)
+        assert asyncio.get_running_loop().time() - before < 3
+
+
+async def test_who_leads_is_asked_again_where_the_task_that_asks_has_died(kafka: Kafka) -> None:
+    async with open_kafka_log(kafka, [topic(1)]):
+        brokers = Brokers(kafka, [kafka.prefix + TOPIC], Numbers())
+        await brokers.start()
+        client: Any = vars(brokers)["_client"]
+        client._sync_task.cancel()
+        await asyncio.sleep(0.01)
+        brokers.refresh()
+        assert await asyncio.wait_for(client.force_metadata_update(), 5)
+        client._sync_task.cancel()
+        await asyncio.sleep(0.01)
+        await brokers.close()
+        assert not any(connection.connected() for connection in client._conns.values())
+
+
+async def test_who_waits_for_a_producer_while_the_log_closes_is_told_so(
+    kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_kafka_log(kafka, [topic(1)]):
+        appender = Appender(kafka, [TOPIC])
+
+        async def start(_: Brokers) -> None:
+            await asyncio.sleep(60)
+
+        monkeypatch.setattr(Brokers, "start", start)
+        waiting = asyncio.ensure_future(appender.ready())
+        call = asyncio.ensure_future(appender.append(TOPIC, [NewEntry(0, b"k", b"v")], {0}))
+        await asyncio.sleep(0.05)
+        monkeypatch.setattr(appender, "_time", 0.1)
+        await appender.close()
+        with pytest.raises(Unavailable, match="the log is closed"):
+            await asyncio.wait_for(waiting, 5)
+        (result,) = await asyncio.wait_for(call, 5)
+        assert isinstance(result, LogError)
 
 
 async def test_what_is_compressed_is_read_back(kafka: Kafka) -> None:
