@@ -12,7 +12,8 @@ from headwater.config_stack import Kafka
 from headwater.errors import LogError, Unavailable
 from headwater.log import NewEntry, Offset, Partition
 from storage.kafka_brokers import Numbers
-from storage.kafka_producer import CLOSED, Call, Lane, Producer
+from storage.kafka_lane import Call, Lane
+from storage.kafka_producer import CLOSED, Producer
 
 _WAITING_ENTRIES = 100_000
 _WAITING_SIZE = 128 * 2**20
@@ -164,7 +165,7 @@ class Appender:
         if lane is None:
             lane = self._lanes[topic, partition] = Lane(self._prefix + topic, partition, self._leave)
         lane.calls.append(call)
-        if lane.carrier is None and len(lane.calls) == 1:
+        if not lane.carried and len(lane.calls) == 1:
             self._producers.carry(lane)
         return call
 

@@ -12,7 +12,7 @@ from headwater.config_stack import Kafka
 from headwater.errors import LogError, Unavailable
 from headwater.log import NewEntry, TopicPartition
 from storage.kafka_brokers import Answer, Numbers
-from storage.kafka_producer import Call
+from storage.kafka_lane import Call
 
 PARTITIONS = 4
 ROOM = 6  # entries a batch
