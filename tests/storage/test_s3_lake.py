@@ -144,7 +144,7 @@ async def test_a_frozen_server_is_unavailable_and_then_goes_on(
     config: S3, minio_server: Server, tmp_path: Path
 ) -> None:
     written = records([message(n) for n in range(20)])
-    near = at_port(config, minio_server.port, 2)
+    near = at_port(config, minio_server.port, 1)
     async with open_s3_lake(near, "log-1", CONFIG, cache=tmp_path / "cache") as lake:
         await lake.write(written[:10])
         minio_server.freeze()
