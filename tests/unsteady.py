@@ -1,4 +1,4 @@
-"""With CI set, a test that waits for something real runs once more if it fails, and both are told (docs/decisions/022).
+"""With CI set, a test that ran out of time runs once more, and both are told (docs/decisions/022).
 
 In: the collected tests. Out: the first failure of each that passed then, in full, before pytest's summary; more than
 `CHANCE` of them are no chance, and fail the run.
@@ -12,6 +12,8 @@ import pytest
 from tests.services.plugin import FIXTURES
 
 CHANCE = 3
+_OUT_OF_TIME = [r"^TimeoutError", r"^Unavailable", r"^Failed: Timeout"]
+"""What such a failure says. Never an assertion: data that is missing or doubled once is a fault."""
 _PAUSE = 5  # seconds: what the first attempt left behind may still be ending
 
 
@@ -27,7 +29,7 @@ def _waits(item: pytest.Item) -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("CI"):
         for item in filter(_waits, items):
-            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=_PAUSE))
+            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=_PAUSE, only_rerun=_OUT_OF_TIME))
 
 
 def _again(config: pytest.Config) -> list[pytest.TestReport]:
@@ -42,7 +44,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if reports := _again(config):
-        terminalreporter.section("UNSTEADY: failed, and ran once more")
+        terminalreporter.section("UNSTEADY: ran out of time, and ran once more")
         for report in reports:
             terminalreporter.section(report.nodeid, "-")
             terminalreporter.line(report.longreprtext)
