@@ -19,12 +19,11 @@ import aiokafka.record.default_records as kafka_records  # pyright: ignore[repor
 from headwater.config_stack import Kafka
 from headwater.errors import ConfigError, Unavailable
 from headwater.log import Offset, TopicPartition
-from storage.kafka_client import FETCH_SIZE, connection, within
+from storage.kafka_client import FETCH_SIZE, STARTING, connection, within
 from storage.kafka_produce import Landed, Produce
 
 _MAGIC = 2
 _CODECS = {"none": 0, "gzip": 1, "lz4": 3, "zstd": 4}
-_STARTING = 2.5
 _PAUSE = 0.1
 _LAST_EPOCH = 32_000  # of 32,767
 _ORDINARY = aiokafka.client.ConnectionGroup.DEFAULT
@@ -79,7 +78,10 @@ class Brokers:
     async def start(self) -> None:
         """Connect, learn who leads, and get a producer id. Raises `Unavailable`."""
         try:
-            await within(_STARTING * self._time, self._start(), "kafka")
+            await within(STARTING * self._time, self._start(), "kafka")
+        except (RuntimeError, KeyError) as error:  # of a connection that dies in the middle
+            await self.close()
+            raise Unavailable(f"kafka: {error or type(error).__name__}") from error
         except BaseException:
             await self.close()
             raise
@@ -92,7 +94,7 @@ class Brokers:
         while self.numbers.producer < 0:
             try:
                 await self._get_id()
-            except (kafka_errors.KafkaError, KeyError) as error:  # of one broker; the next may know better
+            except (RuntimeError, KeyError) as error:  # of one broker; the next may know better
                 if isinstance(error, kafka_errors.KafkaError) and not error.retriable:
                     raise
                 await asyncio.sleep(_PAUSE)

@@ -33,7 +33,8 @@ FETCH_WAIT = 30
 FOLLOW_WAIT = 500
 """The same for a consumer that is for one partition: nothing ever waits for the fetch, and each costs CPU time."""
 
-_STARTING = 2.5
+STARTING = 2.5
+"""A client's start takes at most so many times `kafka.request_time`."""
 
 KafkaError: type[Exception] = kafka_errors.KafkaError
 Stopped: type[Exception] = kafka_errors.ConsumerStoppedError
@@ -185,7 +186,7 @@ async def start(client: "Consumer | Admin", seconds: float) -> None:
     Its own time-outs end it, the bound is for what they miss: cut short in the middle it would leave a connection open.
     """
     try:
-        await within(_STARTING * seconds, client.start(), "kafka")
+        await within(STARTING * seconds, client.start(), "kafka")
     except BaseException:
         await drop(client)
         raise
@@ -225,7 +226,7 @@ async def drop(client: Consumer | Admin) -> None:
     inner._closed = True
     with suppress(Exception):
         async with asyncio.timeout(1):
-            await (inner._client if hasattr(inner, "_client") else inner.client).close()
+            await inner._client.close()
     tasks = [
         getattr(getattr(inner, owner, None), name, None)
         for owner, name in (
@@ -243,7 +244,7 @@ async def drop(client: Consumer | Admin) -> None:
         await asyncio.wait(live, timeout=1)
     with suppress(Exception):  # a connection that was just being made
         async with asyncio.timeout(1):
-            await (inner._client if hasattr(inner, "_client") else inner.client).close()
+            await inner._client.close()
     await asyncio.sleep(0)
     for task in live:
         if task.done() and not task.cancelled():
