@@ -8,6 +8,7 @@ import pytest
 
 from headwater.errors import Unavailable
 from tests.log.kit import TOPIC, Logs, put, take, topic, values
+from tests.taking import within
 
 
 async def test_a_batch_returns_as_soon_as_it_has_the_records_or_the_bytes(logs: Logs) -> None:
@@ -33,12 +34,11 @@ async def test_a_batch_waits_for_company_but_not_longer_than_told(logs: Logs) ->
             await put(log, ord(value) % 2, value)
             await asyncio.sleep(0.02)
         assert sorted(values(await waiting)) == ["a", "b", "c"]
-        assert 0.25 < time.monotonic() - began < 1
+        assert 0.25 < time.monotonic() - began < 5
         await put(log, 0, "d")
-        await asyncio.sleep(0.2)
-        began = time.monotonic()
-        assert values(await member.batch(100, 10_000, 0.2)) == ["d"]
-        assert time.monotonic() - began < 0.15  # it had waited already
+        await asyncio.sleep(1)
+        with within(0.8):  # it had waited already
+            assert values(await member.batch(100, 10_000, 1)) == ["d"]
 
 
 async def test_a_batch_wakes_up_for_the_first_entry_and_sleeps_without_one(logs: Logs) -> None:

@@ -1,7 +1,6 @@
 """Many records at once: all of them or none, in numbers that a fleet has, in a file and on MariaDB."""
 
 import asyncio
-import time
 
 import msgspec
 import pytest
@@ -10,6 +9,7 @@ from headwater.errors import Stale
 from headwater.registry import Claim, Device, Group
 from storage.registry_in_tables import TablesRegistry
 from tests.storage.registry.kit import audited
+from tests.taking import within
 
 
 async def test_all_of_them_are_changed_or_none(registry: TablesRegistry):
@@ -44,10 +44,9 @@ async def test_of_many_that_use_a_claim_at_once_as_many_get_it_as_it_says(regist
 
 async def test_thousands_are_written_and_found_in_seconds(registry: TablesRegistry):
     names = [f"pump-{n:04}" for n in range(1000)]
-    begun = time.monotonic()
-    await registry.put_all([(Device(name, asset="oven"), 0) for name in names])
-    await registry.put_device(Device("pump-0007", removed=True))
-    found = await registry.find_all(Device, [*names, "nobody"])
+    with within(20):
+        await registry.put_all([(Device(name, asset="oven"), 0) for name in names])
+        await registry.put_device(Device("pump-0007", removed=True))
+        found = await registry.find_all(Device, [*names, "nobody"])
     assert set(found) == set(names) - {"pump-0007"}
     assert await registry.find_all(Device, []) == {}
-    assert time.monotonic() - begun < 20
