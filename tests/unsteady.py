@@ -12,7 +12,13 @@ import pytest
 from tests.services.plugin import FIXTURES
 
 CHANCE = 3
-_OUT_OF_TIME = [r"^TimeoutError", r"^Unavailable", r"^Failed: Timeout"]
+_OUT_OF_TIME = [
+    r"^TimeoutError",
+    r"^Unavailable",
+    r"^Failed: Timeout",
+    r"^httpx\.\w*Timeout",
+    r"^subprocess\.TimeoutExpired",
+]
 """What such a failure says. Never an assertion: data that is missing or doubled once is a fault."""
 _PAUSE = 5  # seconds: what the first attempt left behind may still be ending
 

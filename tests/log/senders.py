@@ -1,7 +1,6 @@
 """Senders that repeat what was refused, as devices do, and what the log must have then. In: a log. Out: a verdict."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -9,17 +8,18 @@ from headwater.errors import LogError
 from headwater.log import NewEntry
 from storage.kafka_log import KafkaLog
 from tests.log.kit import TOPIC, kept, values
+from tests.taking import within
 
 
 class Senders:
     """Each sends its entries in order, again and again until they are acknowledged: as a device does."""
 
-    def __init__(self, log: KafkaLog, partitions: int) -> None:
+    def __init__(self, log: KafkaLog, partitions: int, limit: float) -> None:
         self.log = log
         self.partitions = partitions
         self.acknowledged: dict[int, list[tuple[int, str]]] = {n: [] for n in range(partitions)}
         self.errors = 0
-        self.longest = 0.0
+        self.limit = limit
         self.stop = asyncio.Event()
         self.progress = asyncio.Event()
 
@@ -37,9 +37,8 @@ class Senders:
         number = 0
         while not self.stop.is_set():
             value = str(number)
-            began = time.monotonic()
-            (result,) = await self.log.append(TOPIC, [NewEntry(partition, b"k", value.encode())])
-            self.longest = max(self.longest, time.monotonic() - began)
+            with within(self.limit):
+                (result,) = await self.log.append(TOPIC, [NewEntry(partition, b"k", value.encode())])
             if isinstance(result, LogError):
                 self.errors += 1
                 await asyncio.sleep(0.05)
@@ -51,8 +50,9 @@ class Senders:
 
 
 @asynccontextmanager
-async def sending(log: KafkaLog, partitions: int) -> AsyncGenerator[Senders, None]:
-    senders = Senders(log, partitions)
+async def sending(log: KafkaLog, partitions: int, limit: float = 120.0) -> AsyncGenerator[Senders, None]:
+    """An append takes `limit` seconds at most: TimeoutError, at the end, says that one did not."""
+    senders = Senders(log, partitions, limit)
     running = asyncio.ensure_future(senders.run())
     try:
         yield senders
