@@ -58,7 +58,7 @@ class Ownership:
         alone: bool,
     ) -> None:
         self.live: dict[str, KeptSession] = {}
-        self.table = Table(gateway, self, routed_next, clock)
+        self.table = Table(gateway, self, routed_next)
         self.journal: Journal
         self._alone = alone
         self._gateway = gateway

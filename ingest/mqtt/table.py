@@ -49,19 +49,22 @@ class Local(Protocol):
 
 
 class Table:
-    """`gateway`: this one. `wanted`: who has to be reached through the log, by filter; `groups`: likewise, shared."""
+    """`gateway`: this one. `wanted`: who has to be reached through the log, by filter; `groups`: likewise, shared.
 
-    def __init__(self, gateway: str, local: Local, routed_next: Callable[[], int], clock: Callable[[], float]) -> None:
+    `beats`: how many of this gateway's own have been read.
+    """
+
+    def __init__(self, gateway: str, local: Local, routed_next: Callable[[], int]) -> None:
         self.sessions: dict[str, Known] = {}
         self.lasting = 0
         self.wanted: Subscriptions[Known] = Subscriptions()
         self.groups = Groups()
-        self.heard: dict[str, float] = {}  # gateway → when its last beat was read, by this gateway's clock
+        self.beats = 0
+        self.heard: dict[str, int] = {}  # gateway → `beats` when it was last heard of
         self.held: dict[str, set[str]] = {}  # gateway → keys of sessions connected there
         self._gateway = gateway
         self._local = local
         self._routed_next = routed_next
-        self._clock = clock
 
     def apply(self, entry: Entry) -> None:
         """Take an entry."""
@@ -71,7 +74,8 @@ class Table:
             if entry.value is None:
                 self.heard.pop(name, None)
             else:
-                self.heard[name] = self._clock()
+                self.beats += name == self._gateway
+                self.heard[name] = self.beats
         elif key.startswith(SESSION):
             name = key[len(SESSION) :].decode()
             if entry.value is None:
@@ -86,6 +90,7 @@ class Table:
             self._local.refused(known)
             return
         if state.claims:
+            self.heard[state.gateway] = self.beats  # one that has just begun may have clients before its first beat
             state = msgspec.structs.replace(self._local.claimed(state, known), claims=False)
         if known is None:
             known = self.sessions[key] = Known(state)
