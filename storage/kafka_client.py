@@ -1,18 +1,16 @@
 """What the Kafka log uses of aiokafka, with types: connections from the configuration, and errors in our words.
 
 In: the section `kafka`. Out: consumers and an admin client that are started within a time, or `Unavailable`. aiokafka
-has no types; the protocols here are the part of it that is used, in its own names. Two of its inner parts are used as
-well, and only here: the coordinator's generation (so that a commit is never sent under another one than the batch was
-taken under), and the fetcher's waiters (so that a wait for entries can be given up without losing any). What producing
-uses is in `kafka_brokers`.
+has no types; the protocols here are the part of it that is used, in its own names. What producing uses is in
+`kafka_brokers`, what a group's member uses beside its consumer in `kafka_membership`.
 """
 
 # ruff: noqa: SLF001 aiokafka has no public word for these inner parts; they are used in this file alone
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, Protocol, TypeVar, cast
 
 import aiokafka  # pyright: ignore[reportMissingTypeStubs] there are none
 import aiokafka.admin  # pyright: ignore[reportMissingTypeStubs]
@@ -58,13 +56,6 @@ class Record(Protocol):
     value: bytes | None
 
 
-class Committed(NamedTuple):
-    """aiokafka's offset and metadata."""
-
-    offset: int
-    metadata: str
-
-
 class Consumer(Protocol):
     """`aiokafka.AIOKafkaConsumer`. Partitions are its own `TopicPartition`, a named tuple equal to ours."""
 
@@ -94,9 +85,7 @@ class Admin(Protocol):
     async def describe_topics(self, topics: Sequence[str]) -> list[dict[str, Any]]: ...
     async def describe_configs(self, resources: Sequence[object]) -> list[Any]: ...
     async def list_consumer_groups(self) -> Sequence[tuple[str, str]]: ...
-    async def list_consumer_group_offsets(
-        self, group: str, *, partitions: Sequence[TopicPartition] | None = None
-    ) -> Mapping[tuple[str, int], Committed]: ...
+    async def find_coordinator(self, group_id: str) -> int: ...
 
 
 class Rebalanced(Protocol):
@@ -249,49 +238,3 @@ async def drop(client: Consumer | Admin) -> None:
     for task in live:
         if task.done() and not task.cancelled():
             task.exception()  # it has been told enough
-
-
-class Membership:
-    """A consumer's place in its group: its generation, commits under it, and its signs of life."""
-
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = cast("Any", consumer)
-
-    @property
-    def generation(self) -> int:
-        """Below 1: not a member, or no longer."""
-        coordinator = self._consumer._coordinator
-        return coordinator.generation if coordinator is not None else -1
-
-    def alive(self) -> AbstractContextManager[None]:
-        """Within the block the member counts as one that takes entries."""
-        return self._consumer._subscription.fetch_context()
-
-    def arrival(self) -> "asyncio.Future[None]":
-        """Done when a fetch has brought something, or has failed; cancel it when it is no longer needed."""
-        return self._consumer._fetcher._create_fetch_waiter()
-
-    @property
-    def broken(self) -> bool:
-        """True if its work in the background has ended for good: aiokafka's does when two of its tasks collide."""
-        coordinator = self._consumer._coordinator
-        return coordinator is None or coordinator._coordination_task.done()
-
-    def check(self) -> None:
-        """Raises what went wrong in the background: authorization, mostly. Only while it is not broken."""
-        self._consumer._coordinator.check_errors()
-
-    async def commit(self, generation: int, offsets: Mapping[TopicPartition, Offset]) -> None:
-        """Commit as a member of that generation or not at all: raises one of `GroupLost`, `KafkaError`."""
-        coordinator = self._consumer._coordinator
-        await coordinator.ensure_coordinator_known()
-        if coordinator.generation != generation or generation < 1:
-            raise GroupLost[0]
-        # Nothing is awaited between this check and the making of the request, so that it carries this generation.
-        wanted = {at: Committed(offset, "") for at, offset in offsets.items()}
-        await coordinator._do_commit_offsets(None, wanted)
-
-    async def committed(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, Offset]:
-        """The group's commits, where there are any."""
-        found = await self._consumer._coordinator.fetch_committed_offsets(list(partitions))
-        return {at: done.offset for at, done in found.items()}

@@ -17,6 +17,7 @@ from storage.kafka_log_append import Appender
 from storage.kafka_log_member import Member, joined
 from storage.kafka_log_reader import Reader
 from storage.kafka_log_topics import log_id, prepare
+from storage.kafka_membership import commits
 from storage.sqlite_log_retention import GroupLag
 
 _partition = itemgetter(0)
@@ -102,12 +103,9 @@ class KafkaLog:
         self._check_open()
         name = self._config.prefix + topic
         wanted = [partition_of(name, partition) for partition in range(self._known(topic).partitions)]
-        found = await within(
-            self._config.request_time,
-            self._admin.list_consumer_group_offsets(self._config.prefix + group, partitions=wanted),
-            f"commits of group {group}",
-        )
-        return {partition: done.offset for (_, partition), done in found.items() if done.offset >= 0}
+        asked = commits(self._admin, self._config.prefix + group, wanted)
+        found = await within(self._config.request_time, asked, f"commits of group {group}")
+        return {at.partition: offset for at, offset in found.items()}
 
     async def ping(self) -> None:
         """See `headwater.log.Log`: every partition has a leader, and a producer is connected."""

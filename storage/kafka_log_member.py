@@ -21,7 +21,6 @@ from storage.kafka_client import (
     Consumer,
     GroupLost,
     KafkaError,
-    Membership,
     OutOfRange,
     Record,
     as_listener,
@@ -33,6 +32,7 @@ from storage.kafka_client import (
     stop,
     within,
 )
+from storage.kafka_membership import Membership
 
 IDLE = 1.0
 """Seconds after which `batch` returns empty-handed where nothing came at all."""
