@@ -30,6 +30,7 @@ from headwater.registry import (
     Record,
     Role,
     RulesChange,
+    Signer,
     decode_change,
 )
 from headwater.registry_follower import RegistryFollower
@@ -205,6 +206,8 @@ class Directory:
             if isinstance(change, RulesChange):
                 self._ruled.set()
             elif change.version > self._known.version((type(change), change.name)):
+                if isinstance(change, Signer):
+                    _checker()  # loaded before its first token comes, which would wait for it
                 for name in self._known.put(change):
                     self._tell(name)
 
@@ -229,7 +232,7 @@ class Directory:
         signer = self._known.signer(said.signer)
         if signer is None:
             raise Refused("bad_credentials", "nobody known has signed this token")
-        passes.check(whole, signer.public)
+        _checker()(whole, signer.public)
         key = self._known.key(said.key)
         if min(said.expires, signer.expires) <= self._wall():
             raise Refused("bad_credentials", "the token has expired")
@@ -258,6 +261,13 @@ class Directory:
         if (known := self._known.named(name)) is not None and known.disabled:
             raise Refused("disabled", f"{name!r} is disabled")
         return Identity(name=name, trusted=True)
+
+
+def _checker() -> Callable[[bytes, str], None]:
+    """What checks the signature of a short-lived token: 8 MB of library, for a registry in which somebody signs."""
+    from headwater.signatures import check  # noqa: PLC0415 - see above
+
+    return check
 
 
 def changes_in(entries: Iterable[Entry]) -> list[Change]:

@@ -9,12 +9,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import structlog
 
-from headwater.authority import Authority, Issued
 from headwater.config import Config
 from headwater.config_registry import RegistrySettings
 from headwater.credentials import digest, new_token
@@ -23,6 +22,9 @@ from headwater.errors import Refused, Rejected, Stale, Unavailable
 from headwater.registry import ApiKey, Claim, Device, check_name
 from headwater.registry_contract import Registry
 from headwater.times import now
+
+if TYPE_CHECKING:
+    from headwater.authority import Authority, Issued  # what it takes to sign is loaded where something is signed
 
 WAITING = 200
 """Devices that may wait for their turn at once; more are told to come again."""
@@ -53,7 +55,7 @@ class Provisioner:
     """One for a process. `registry`: where the authority is, which may have to be reached first."""
 
     def __init__(
-        self, registry: Callable[[], Awaitable[Registry]], directory: Directory, authority: Authority | None
+        self, registry: Callable[[], Awaitable[Registry]], directory: Directory, authority: "Authority | None"
     ) -> None:
         self._registry = registry
         self._directory = directory
@@ -84,7 +86,7 @@ class Provisioner:
             return Provisioned(device, token)
         return Provisioned(device, token, issued.certificate.decode(), self._authority.certificate.decode())
 
-    def _issue(self, asked: Asked) -> Issued | None:
+    def _issue(self, asked: Asked) -> "Issued | None":
         if not asked.request:
             return None
         if self._authority is None:
@@ -92,10 +94,14 @@ class Provisioner:
         return self._authority.requested(asked.request.encode(), asked.name)
 
 
-def authority_of(settings: RegistrySettings) -> Authority | None:
+def authority_of(settings: RegistrySettings) -> "Authority | None":
     """Who signs what devices ask for, where there is one. Raises `ConfigError` if it cannot be used."""
-    folder = settings.ca
-    return Authority.read(Path(folder) / "ca.pem", Path(folder) / "ca-key.pem") if folder else None
+    if not settings.ca:
+        return None
+    from headwater.authority import Authority  # noqa: PLC0415 - 8 MB of library, where certificates are signed
+
+    folder = Path(settings.ca)
+    return Authority.read(folder / "ca.pem", folder / "ca-key.pem")
 
 
 def provisioner_on(registry: Registry, directory: Directory, config: Config) -> Provisioner:
@@ -107,7 +113,7 @@ def provisioner_on(registry: Registry, directory: Directory, config: Config) -> 
     return Provisioner(there, directory, authority_of(config.registry))
 
 
-async def _added(registry: Registry, name: str, asked: Asked, token: str, issued: Issued | None) -> Device:
+async def _added(registry: Registry, name: str, asked: Asked, token: str, issued: "Issued | None") -> Device:
     for _ in range(_TRIES):
         claim = _usable(await registry.find(Claim, name), asked.name)
         await _check_free(registry, asked.name)

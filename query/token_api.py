@@ -15,9 +15,10 @@ from pydantic import BaseModel, Field
 from headwater.directory import Directory
 from headwater.errors import Refused, Rejected, Stale
 from headwater.grants import check_grants
-from headwater.passes import LONGEST, Pass, public_half, sign
+from headwater.passes import LONGEST, Pass
 from headwater.registry import Identity, Role, Signer, check_speaks_for
 from headwater.registry_contract import Registry
+from headwater.signatures import public_half, sign
 from headwater.times import now, rfc3339
 from query.auth import identity_of
 from query.group_models import Filters

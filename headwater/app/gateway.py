@@ -13,6 +13,7 @@ from headwater.app.front_door import Addresses, front_door
 from headwater.app.logs_kept import keeping_logs
 from headwater.app.provisioning import provisioning
 from headwater.app.telling import telling
+from headwater.app.when_asked import when_asked
 from headwater.config import Config
 from headwater.directory import Directory
 from headwater.log_lines import LogLines
@@ -23,7 +24,7 @@ from query.command_api import command_routes
 from query.health import Health
 from query.process_api import make_process_app
 from query.shadow_api import shadow_routes
-from storage.s3_objects import S3Objects
+from storage.log_files import LogFiles
 
 
 @asynccontextmanager
@@ -35,7 +36,7 @@ async def receiving(config: Config, lines: LogLines | None = None) -> AsyncGener
     metrics = Metrics()
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(
-            keeping_logs(nullcontext(S3Objects(config.s3)), config.logging, lines, metrics, "gateway")
+            keeping_logs(nullcontext(_log_files(config)), config.logging, lines, metrics, "gateway")
         )
         events = await patiently(stack, partial(open_events, config))
         directory = Directory(config.ingest.anonymous)
@@ -49,3 +50,14 @@ async def receiving(config: Config, lines: LogLines | None = None) -> AsyncGener
         app.include_router(provision_route(provisioner, directory))
         await stack.enter_async_context(telling(events, metrics, "gateway"))
         yield await stack.enter_async_context(front_door(config, app, events, directory, metrics, mqtt=control))
+
+
+def _log_files(config: Config) -> LogFiles:
+    """Of the bucket. What it takes is loaded when there is something to say, by the thread that writes it."""
+
+    def made() -> LogFiles:
+        from storage.s3_objects import S3Objects  # noqa: PLC0415 - see above
+
+        return S3Objects(config.s3)
+
+    return when_asked(made)

@@ -1,18 +1,22 @@
 """Where large payloads are kept: one `case` a profile. Here by itself, since a gateway needs no other store.
 
+A bucket's client is loaded when the first large payload comes, whose bucket is made then too: 20 ms of this process.
+
 In: the configuration. Out: the place for them, and the upkeep of it.
 """
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
+from headwater.app.when_asked import when_asked
 from headwater.config import Config
+from headwater.config_stack import S3
 from headwater.errors import Unavailable
 from storage.blobs import BlobStore
 from storage.folder_blobs import FolderBlobs
-from storage.s3_blobs import S3Blobs
 
 log = structlog.get_logger()
 
@@ -25,7 +29,13 @@ def blobs_of(config: Config) -> BlobStore:
         case "embedded":
             return FolderBlobs(config.data)
         case "stack":
-            return S3Blobs(config.s3)
+            return when_asked(partial(_in_bucket, config.s3))
+
+
+def _in_bucket(config: S3) -> BlobStore:
+    from storage.s3_blobs import S3Blobs  # noqa: PLC0415 - see above
+
+    return S3Blobs(config)
 
 
 async def sweep_blobs(store: BlobStore, age: float, stop: asyncio.Event) -> None:

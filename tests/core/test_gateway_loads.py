@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-STORES = ("duckdb", "deltalake", "pyarrow", "elasticsearch", "pymongo", "redis", "aiobotocore")
+STORES = ["duckdb", "deltalake", "pyarrow", "elasticsearch", "pymongo", "redis", "aiobotocore", "obstore", "aiomysql"]
 
 
 def test_a_gateway_loads_no_library_of_a_store():

@@ -12,8 +12,9 @@ from headwater import times
 from headwater.credentials import digest
 from headwater.directory import Directory
 from headwater.errors import Refused
-from headwater.passes import PREFIX, read, sign
+from headwater.passes import PREFIX, read
 from headwater.registry import ApiKey, Identity, Role, Signer
+from headwater.signatures import sign
 from tests.query.registry_app import registry_app
 from tests.query.test_registry_api import Parts, asking, problem
 

@@ -7,10 +7,6 @@ are known from: `?bindkey=` of the request, and what this process remembers of a
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESCCM
-
 from headwater.errors import Rejected
 from ingest.contract import Payload
 from ingest.decoders.ble.reading import Key
@@ -47,6 +43,9 @@ def open_sealed(
 ) -> bytes:
     """Decrypt and check. `nonce`: of the address, in its usual order."""
     own = known_key(address, key, 16)
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - 6 MB that only encrypted adverts need: 15 ms once
+    from cryptography.hazmat.primitives.ciphers.aead import AESCCM  # noqa: PLC0415
+
     try:
         return AESCCM(own, tag_length=4).decrypt(nonce(bytes.fromhex(address)), sealed + tag, associated)
     except (InvalidTag, ValueError):
@@ -62,6 +61,8 @@ def open_unchecked(address: str, key: Key, nonce: Callable[[bytes], bytes], seal
     full = nonce(bytes.fromhex(address))
     size = 15 - len(full)
     start = bytes((size - 1,)) + full + (1).to_bytes(size, "big")
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415 - see `open_sealed`
+
     cipher = Cipher(algorithms.AES(own[:6] + constant + own[6:]), modes.CTR(start)).decryptor()
     return cipher.update(sealed) + cipher.finalize()
 

@@ -10,8 +10,6 @@ import math
 from collections.abc import Callable
 from struct import Struct
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
 from headwater.errors import Rejected
 from ingest.decoders.ble.advert import Advert
 from ingest.decoders.ble.crypto import known_key
@@ -157,6 +155,8 @@ def _format_c5(data: bytes) -> Values:
 def _format_8(data: bytes, address: str, key: Key | None) -> Values:
     sealed, check, mac = data[1:17], data[17], data[18:24]
     own = known_key(mac.hex().upper() if mac != _NO_ADDRESS else address, key or (lambda _: None), 16)
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415 - see `open_sealed`
+
     cipher = Cipher(algorithms.AES(own), modes.ECB()).decryptor()  # noqa: S305 - what the format has
     plain = cipher.update(sealed) + cipher.finalize()
     if _crc8(plain) != check:
