@@ -16,7 +16,7 @@ import structlog
 
 from headwater.errors import Stale, Unavailable
 from headwater.failpoints import passing
-from headwater.log import COMMANDS, RETAINED, SHADOWS, Log, LogError, NewEntry
+from headwater.log import COMMANDS, LEARNED, RETAINED, SHADOWS, Log, LogError, NewEntry
 from headwater.registry import Erasure
 from headwater.registry_contract import Registry
 from headwater.times import SECOND
@@ -133,8 +133,9 @@ class Erasing:
                             await asyncio.sleep(_LOOK)
 
     async def _forget_on_log(self, device: str) -> None:
-        """Its commands, its shadow, and what is retained under its topics: tables that are kept on the log by key."""
-        for topic, prefix in ((COMMANDS, f"{device}/"), (SHADOWS, f"{device}/"), (RETAINED, f"devices/{device}/")):
+        """Its commands, its shadow, what decoders learned of it, what is retained under its topics: tables by key."""
+        own = f"{device}/"
+        for topic, prefix in ((COMMANDS, own), (SHADOWS, own), (LEARNED, own), (RETAINED, f"devices/{own}")):
             keys: dict[bytes, int] = {}
             for partition, end in (await self._log.ends(topic)).items():
                 async for entries in self._log.read(topic, partition, end.first):

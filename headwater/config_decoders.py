@@ -15,7 +15,7 @@ class Decoders(Section):
     """How payloads of other makers' formats are read. docs/devices.md has the families."""
 
     topics: dict[str, tuple[str, ...]] = Field(default={}, description="Family → topic patterns instead of its own: {zigbee2mqtt: [\"z2m/{device#}\"]}. `+` one level, `#` any, {device} and {device#} name it.")
-    remembered: int = Field(default=100_000, ge=100, description="Names, aliases and the like that decoders may remember, all together; the longest unused goes.")
+    remembered: int = Field(default=100_000, ge=100, description="Names, aliases and the like that a gateway's decoders may remember, all together (the longest unused goes), and as many that all gateways know.")
     ask_every: Duration = Field(default=60, description="A device is asked for the same thing, such as its names, at most this often.")
     ble_keys: Path | None = Field(default=None, description="A file of lines `MAC KEY`, in hex: keys of Bluetooth devices that encrypt.")
     codec_time: Duration = Field(default=0.05, description="How long a maker's codec may take for one payload.")

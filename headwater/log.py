@@ -23,6 +23,7 @@ RETAINED = "retained"
 SESSIONS = "sessions"
 COMMANDS = "commands"
 SHADOWS = "shadows"
+LEARNED = "learned"
 
 Offset = int
 Partition = int

@@ -176,6 +176,23 @@ class Context(Protocol):
         """Keep it in the memory of this process: bounded, the longest unused goes first."""
         ...
 
+    def learn(self, device: str, key: str, value: object, at: int) -> None:
+        """Keep what a device says once, and what it says later cannot be read without, for all gateways and restarts.
+
+        `recall` gives it back. `value`: anything that JSON can say, and comes back as that (lists for tuples); not to
+        be changed afterwards. `at`: when it was received, microseconds UTC. `device`: whose erasure takes it along.
+        """
+        ...
+
+    def below(self, key: str) -> Sequence[str]:
+        """What follows `key/` in the keys that were learned, of those with one level more."""
+        ...
+
+    @property
+    def alone(self) -> bool:
+        """No other gateway is there, which might read a part of what the same sender says (by a bridge)."""
+        ...
+
     def ask(self, topic: str, payload: bytes) -> None:
         """Have this published to whoever has subscribed to the topic; the same topic at most once in a while."""
         ...
@@ -191,6 +208,17 @@ class _Nothing:
 
     def remember(self, key: str, value: object) -> None:
         pass
+
+    def learn(self, device: str, key: str, value: object, at: int) -> None:
+        pass
+
+    def below(self, key: str) -> Sequence[str]:
+        del key
+        return ()
+
+    @property
+    def alone(self) -> bool:
+        return True
 
     def ask(self, topic: str, payload: bytes) -> None:
         pass

@@ -23,6 +23,7 @@ from headwater.message import RejectedMessage, encode
 from headwater.metrics import Metrics
 from ingest.again import RETRIED, Again, Decoded
 from ingest.contract import Receipt
+from ingest.decoders.learning import Reader
 from ingest.decoders.living import open_decoders, take
 from ingest.decoders.propose import propose, shape_of
 from query.history import Ask, History
@@ -112,6 +113,7 @@ class Waiting:
         self._directory = directory
         self._model_of = model_of
         self._living = open_decoders(config.decoders)
+        self._learned = Reader(log, self._living.knowledge.learned)
         self._one = asyncio.Lock()
 
     async def groups(self, choice: Choice) -> list[Group]:
@@ -127,7 +129,7 @@ class Waiting:
             if len(group.topics) < _TOPICS:
                 group.topics.add(record.topic)
             group.sample = group.sample or record
-        again = self._again()
+        again = await self._again()
         for group in found.values():
             if group.sample is not None:
                 made = again.look(group.sample)
@@ -139,7 +141,7 @@ class Waiting:
     async def look(self, choice: Choice) -> tuple[RejectedMessage, Decoded] | None:
         """The newest of them, and what it would become now."""
         async for record in self._records(choice):
-            return record, self._again().look(record)
+            return record, (await self._again()).look(record)
         return None
 
     async def retry(self, choice: Choice, most: int) -> Retried:
@@ -150,7 +152,7 @@ class Waiting:
             done = Retried()
             chosen: list[RejectedMessage] = []
             size = 0
-            again = self._again()
+            again = await self._again()
             async for record in self._records(choice):
                 why = record.reason if record.reason in _LATER else _unread(again.look(record))
                 if why:
@@ -232,8 +234,12 @@ class Waiting:
             seen += len(rows)
             span = Span(span.start, lowest if whole else lowest + 1)
 
-    def _again(self) -> Again:
-        """With the decoders of now. What it counts is its own: these messages were received before."""
+    async def _again(self) -> Again:
+        """With the decoders of now, and what gateways have learned.
+
+        What it counts is its own: these messages were received before.
+        """
+        await self._learned.read()
         take(self._living, self._directory.decoders(), self._config.decoders)
         return Again(
             self._log, self._config, Metrics(), self._living.catalogue, self._model_of, self._directory.identity_of

@@ -9,6 +9,7 @@ from headwater.config import Config, LogConfig
 from headwater.log import (
     CANDIDATES,
     COMMANDS,
+    LEARNED,
     MESSAGES,
     REGISTRY,
     REJECTED,
@@ -34,7 +35,7 @@ def topics(config: LogConfig) -> list[TopicSpec]:
     def kept(name: str) -> TopicSpec:
         return TopicSpec(name, config.partitions, config.retention, config.retention_size)
 
-    newest = [TopicSpec(name, 1, compact=True) for name in (REGISTRY, RETAINED, SESSIONS, COMMANDS, SHADOWS)]
+    newest = [TopicSpec(name, 1, compact=True) for name in (REGISTRY, RETAINED, SESSIONS, COMMANDS, SHADOWS, LEARNED)]
     routed = TopicSpec(ROUTED, 1, config.routed, config.routed_size)
     return [kept(MESSAGES), kept(CANDIDATES), kept(REJECTED), *newest, routed]
 

@@ -20,6 +20,7 @@ from headwater.metrics import Metrics
 from headwater.supervise import Supervisor
 from ingest.blobs import App, BlobDoor
 from ingest.control import Control
+from ingest.decoders.learning import learning
 from ingest.decoders.living import following, open_decoders
 from ingest.http.server import open_http
 from ingest.intake import LogIntake
@@ -53,6 +54,7 @@ async def front_door(
     decoders = open_decoders(config.decoders)
     async with AsyncExitStack() as stack:
         stack.enter_context(following(decoders, directory, config.decoders))
+        await stack.enter_async_context(learning(events, decoders.knowledge.learned))
         intake = await stack.enter_async_context(
             LogIntake(events, config, metrics, directory.model_of, catalogue=decoders.catalogue)
         )
@@ -65,6 +67,7 @@ async def front_door(
         )
         if endpoint is not None:
             decoders.knowledge.asked = endpoint.tell
+            decoders.knowledge.by_itself = lambda: endpoint.alone
         door = BlobDoor(cast("App", app), blobs_of(config), intake, config.blobs, quotas)
         asgi = cast("ASGI3Application", door)
         speaker = endpoint.over_websocket if endpoint is not None and config.mqtt.websocket else None

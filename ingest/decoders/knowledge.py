@@ -1,21 +1,25 @@
-"""What decoders may know beside the payload, in this process: a bounded memory, makers' codecs, and a way to ask.
+"""What decoders may know beside the payload: a memory, what all gateways have learned, makers' codecs; a way to ask.
 
-In: what decoders remember; codecs from the registry. Out: a `Context`. What is asked for goes to `asked`, once in a
-while for the same topic, in a later turn of the event loop.
+In: what decoders remember and learn; codecs from the registry. Out: a `Context`. What is asked for goes to `asked`,
+once in a while for the same topic, in a later turn of the event loop.
 """
 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ingest.contract import Codec
+from ingest.decoders.learned import Learned
 
 _ASKED = 10_000
 
 
 class Knowledge:
-    """`most`: things remembered. `every`: seconds between two questions on one topic. `fixed`: never forgotten."""
+    """`most`: things remembered, and as many learned. `every`: seconds between two questions on one topic.
+
+    `fixed`: never forgotten. `by_itself()`: whether this is the only gateway; set by whoever can tell.
+    """
 
     def __init__(
         self,
@@ -26,6 +30,8 @@ class Knowledge:
     ) -> None:
         self.codecs: Mapping[str, Codec] = {}
         self.asked: Callable[[str, bytes], None] | None = None
+        self.by_itself: Callable[[], bool] | None = None
+        self.learned = Learned(most)
         self._most = most
         self._every = every
         self._fixed = dict(fixed or {})
@@ -37,7 +43,8 @@ class Knowledge:
         """See `Context`."""
         found = self._memory.get(key)
         if found is None:
-            return self._fixed.get(key)
+            found = self.learned.recall(key)
+            return self._fixed.get(key) if found is None else found
         self._memory.move_to_end(key)
         return found
 
@@ -47,6 +54,22 @@ class Knowledge:
         self._memory.move_to_end(key)
         if len(self._memory) > self._most:
             self._memory.popitem(last=False)
+
+    def learn(self, device: str, key: str, value: object, at: int) -> None:
+        """See `Context`. What there is no room for is remembered by this process alone."""
+        if self.learned.learn(device, key, value, at):
+            self._memory.pop(key, None)
+        else:
+            self.remember(key, value)
+
+    def below(self, key: str) -> Sequence[str]:
+        """See `Context`."""
+        return self.learned.below(key)
+
+    @property
+    def alone(self) -> bool:
+        """See `Context`."""
+        return self.by_itself is None or self.by_itself()
 
     def ask(self, topic: str, payload: bytes) -> None:
         """See `Context`. Without anyone who could pass it on, nothing happens."""

@@ -41,6 +41,11 @@ class Gateways:
             return False
         return self._table.beats - self._table.heard.get(gateway, 0) <= SILENCE
 
+    @property
+    def only(self) -> bool:
+        """No other is there."""
+        return self._alone or not any(self.alive(other) for other in self._table.heard if other != self._gateway)
+
     def leads(self) -> bool:
         """Whether this one looks after what nobody else can."""
         return self._alone or self._gateway == min({self._gateway, *filter(self.alive, self._table.heard)})

@@ -79,6 +79,11 @@ class MqttServer:
         """Say where commands and shadows are, before it starts."""
         self._broker.courier = Courier(control, self._broker.router, self._clock)
 
+    @property
+    def alone(self) -> bool:
+        """There is no other gateway, as far as this one knows."""
+        return self._plane.owner.gateways.only
+
     def tell(self, topic: str, payload: bytes) -> None:
         """Publish something of ours to those who are connected here and have subscribed to it."""
         self._broker.router.route(Publish(topic, payload))

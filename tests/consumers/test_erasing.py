@@ -8,7 +8,7 @@ import pytest
 
 from consumers.erasing import Erasing, Places
 from headwater.errors import Unavailable
-from headwater.log import COMMANDS, MESSAGES, RETAINED, SHADOWS, Log, NewEntry, TopicSpec
+from headwater.log import COMMANDS, LEARNED, MESSAGES, RETAINED, SHADOWS, Log, NewEntry, TopicSpec
 from headwater.registry import Erasure
 from headwater.times import SECOND
 from storage.folder_blobs import FolderBlobs
@@ -58,7 +58,10 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncGenerator[World, None]:
-    topics = [TopicSpec(MESSAGES, 2), *(TopicSpec(name, 1, compact=True) for name in (COMMANDS, SHADOWS, RETAINED))]
+    topics = [
+        TopicSpec(MESSAGES, 2),
+        *(TopicSpec(name, 1, compact=True) for name in (COMMANDS, SHADOWS, LEARNED, RETAINED)),
+    ]
     async with open_log(tmp_path / "log.sqlite", topics) as log, a_registry(tmp_path) as registry:
         made = World(registry, log, tmp_path)
         await registry.put(Erasure("pump-7", before=T + 5 * SECOND, due=T + 5 * SECOND))
@@ -128,6 +131,7 @@ async def test_tables_that_are_on_the_log_by_key_lose_what_is_the_devices_and_no
     said = {
         COMMANDS: (b"pump-7/c1/ordered", b"pump-71/c1/ordered"),
         SHADOWS: (b"pump-7/1/0123456789abcdef", b"pump-8/1/0123456789abcdef"),
+        LEARNED: (b"pump-7/homie/pump-7", b"pump-77/homie/pump-77"),
         RETAINED: (b"devices/pump-7/status", b"devices/pump-77/status"),
     }
     for topic, keys in said.items():

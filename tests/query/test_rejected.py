@@ -14,6 +14,7 @@ from headwater.config import Config
 from headwater.errors import ConfigError
 from ingest.decoders.mapping import read_mapping
 from ingest.decoders.propose import propose, shape_of
+from tests.decoders.platforms.kit import field
 
 PATIENCE = 20
 MAPPING = "{topics: ['plant/{device}/state'], time: when, fields: {temperature: t}}"
@@ -138,6 +139,24 @@ async def test_only_the_part_that_was_bad_is_sent_on(client: httpx.AsyncClient) 
     (found,) = await until(lambda: history(client, "b"))
     assert found["fields"] == {"v": 2}
     assert len(await history(client, "a")) == 1
+
+
+async def test_values_whose_names_came_only_later_are_sent_on_with_them(client: httpx.AsyncClient) -> None:
+    """Data of Sparkplug before the node's birth: the API's own process learns the names from the log."""
+    data = field(1, 1_763_700_000_000) + field(2, field(2, 5) + field(4, 10) + field(13, 2.5)) + field(3, 1)
+    name = field(2, field(1, "Flow") + field(2, 5) + field(4, 10) + field(13, 1.5))
+    birth = field(1, 1_763_700_001_000) + name + field(3, 0)
+    answer = await client.post("/ingest?topic=spBv1.0/g/NDATA/edge", content=data)
+    assert answer.json()["rejected"][0]["reason"] == "unknown_alias"
+    await until(lambda: rejected(client))
+    assert (await retry(client))["sent"] == 0
+
+    assert (await client.post("/ingest?topic=spBv1.0/g/NBIRTH/edge", content=birth)).status_code == 202
+    async with asyncio.timeout(PATIENCE):
+        while (await retry(client))["sent"] == 0:
+            await asyncio.sleep(0.05)
+    found = [item["fields"] for item in await until(lambda: history(client, "edge")) if item["kind"] == "telemetry"]
+    assert {"Flow": 2.5} in found
 
 
 def test_topics_of_one_shape_differ_in_levels_with_digits() -> None:

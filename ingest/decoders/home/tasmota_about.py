@@ -111,7 +111,7 @@ def _config(payload: Payload, value: Mapping[str, Any]) -> list[Message]:
     mac = text_of(value, "mac")
     draft = Draft(payload, device, "description")
     if mac:
-        payload.context.remember(f"tasmota:{mac.upper()}", draft.device)
+        payload.context.learn(draft.device, f"tasmota:{mac.upper()}", draft.device, payload.received)
     for key, name in _CONFIG.items():
         draft.put(name, text_of(value, key))
     names = _list(value, "fn")

@@ -48,7 +48,7 @@ _SILENT = frozenset(
 _TEXTS = frozenset({"string", "enum", "color", "datetime", "duration"})
 _MOST = 1000
 
-Known = dict[str, tuple[str, str]]
+Known = dict[str, Sequence[str]]
 """(datatype, unit) by field."""
 
 
@@ -121,11 +121,11 @@ def _description(payload: Payload, own: str, data: bytes) -> Sequence[Message | 
             unit, field = text_at(prop, "unit"), f"{node}.{part}"
             known[field] = (text_at(prop, "datatype"), unit)
             draft.put(f"unit.{field}", UNITS[unit].usual if unit in UNITS else unit)
-    payload.context.remember(f"homie/{own}", known)
+    payload.context.learn(own, f"homie/{own}", known, payload.received)
     children = said.get("children")
     if isinstance(children, list):
         names = [device_name(child) for child in children[:_MOST] if isinstance(child, str) and child]
-        payload.context.remember(f"homie/{own}/children", names)
+        payload.context.learn(own, f"homie/{own}/children", names, payload.received)
     return () if draft.empty else draft.messages()
 
 
@@ -138,14 +138,10 @@ def _node(payload: Payload, own: str, rest: list[str], text: str) -> Sequence[Me
     if len(rest) == 1 or rest[1] in ("$name", "$type") or rest[-1] in _SILENT:
         return ()
     field = f"{rest[0]}.{rest[1]}"
-    known = payload.context.recall(f"homie/{own}")
-    types: Known = known if isinstance(known, dict) else {}
-    datatype, unit = types.get(field, ("", ""))
     last = rest[2] if len(rest) > 2 else ""
     if last in ("$datatype", "$unit"):
-        if len(types) < _MOST:
-            types[field] = (text, unit) if last == "$datatype" else (datatype, text)
-            payload.context.remember(f"homie/{own}", types)
+        if len(payload.context.below(f"homie{last}/{own}")) < _MOST:
+            payload.context.learn(own, f"homie{last}/{own}/{field}", text, payload.received)
         if last == "$datatype":
             return ()
         draft = Draft(payload, own, "description")
@@ -154,8 +150,17 @@ def _node(payload: Payload, own: str, rest: list[str], text: str) -> Sequence[Me
     if last not in ("", "set", "$target"):
         return ()
     draft = Draft(payload, own, "command" if last else "telemetry")
-    _value(draft, field, text, datatype, unit)
+    _value(draft, field, text, *_known(payload, own, field))
     return () if draft.empty else draft.messages()
+
+
+def _known(payload: Payload, own: str, field: str) -> tuple[str, str]:
+    """(datatype, unit) of a field: by convention 5 in the device's document, before that in topics of their own."""
+    known = payload.context.recall(f"homie/{own}")
+    types: Known = known if isinstance(known, dict) else {}
+    datatype, unit = types.get(field, ("", ""))
+    said = [payload.context.recall(f"homie{last}/{own}/{field}") for last in ("$datatype", "$unit")]
+    return str(said[0] or datatype), str(said[1] or unit)
 
 
 def _value(draft: Draft, field: str, text: str, datatype: str, unit: str) -> None:

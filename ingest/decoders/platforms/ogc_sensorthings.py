@@ -112,7 +112,7 @@ def _datastream(payload: Payload, one: dict[str, Any], thing: Mapping[str, Any])
     unit = text_at(object_at(one, "unitOfMeasurement"), "symbol", "name")
     number = text_at(one, _ID)
     if number and name:
-        _remember(payload, "Datastream", number, _Stream(device, name, unit))
+        _learn(payload, device, f"Datastream/{number}", [device, name, unit])
     draft = Draft(payload, device or _named(one, "Datastream"), "description")
     _texts(draft, one, f"{name or 'Datastream'}.")
     if unit:
@@ -207,7 +207,7 @@ def _stream(payload: Payload, one: Mapping[str, Any]) -> _Stream:
     """What is expanded in an observation, and what was seen of its Datastream before."""
     number = _stream_id(payload, one)
     known = payload.context.recall(f"sensorthings/Datastream/{number}") if number else None
-    known = known if isinstance(known, _Stream) else _Stream()
+    known = _Stream(*known) if isinstance(known, list) and len(known) == 3 else _Stream()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - as it was learned
     said = object_at(one, "Datastream") or object_at(one, "MultiDatastream")
     return _Stream(
         _thing_device(payload, object_at(said, "Thing"), expanded=True) or known.device,
@@ -224,7 +224,7 @@ def _thing_device(payload: Payload, thing: Mapping[str, Any], *, expanded: bool 
         number = number if kind == "Things" else ""
     if name:
         if number:
-            _remember(payload, "Thing", number, device_name(name))
+            _learn(payload, device_name(name), f"Thing/{number}", device_name(name))
         return device_name(name)
     if not number:
         return ""
@@ -232,8 +232,8 @@ def _thing_device(payload: Payload, thing: Mapping[str, Any], *, expanded: bool 
     return known if isinstance(known, str) else device_name(f"Thing:{number}")
 
 
-def _remember(payload: Payload, kind: str, number: str, what: object) -> None:
-    payload.context.remember(f"sensorthings/{kind}/{number}", what)
+def _learn(payload: Payload, device: str, key: str, what: object) -> None:
+    payload.context.learn(device, f"sensorthings/{key}", what, payload.received)
 
 
 def _named(one: Mapping[str, Any], kind: str) -> str:

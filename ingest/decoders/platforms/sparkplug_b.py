@@ -9,8 +9,9 @@ model, firmware, units from `engUnit`) and its values; data are telemetry, one m
 metrics bring; a death is a status `offline`, that of a node also for all its devices; commands are of kind `command`.
 Metrics keep their names (`Inputs/A`), parts of arrays, data sets and templates follow after a dot (`Wave.0`).
 
-Data refer to names by numbers that only the birth explains. Where it was missed, or a sequence number is missing, the
-node is asked for a new one (`Node Control/Rebirth` to its NCMD); values without a name are refused as `unknown_alias`.
+Data refer to names by numbers that only the birth explains; all gateways know it, also after a restart. Where it was
+missed, or a sequence number is missing, the node is asked for a new one (`Node Control/Rebirth` to its NCMD); values
+without a name are refused as `unknown_alias`, and can be sent on once they have one (`headwater rejected retry`).
 A node's will that is older than its birth (another bdSeq) is an event, not a death.
 
 Source of the format: Eclipse Sparkplug 3.0 specification; Eclipse Tahu, sparkplug_b.proto.
@@ -25,12 +26,12 @@ from ingest.contract import Payload
 from ingest.decoders.draft import Draft
 from ingest.decoders.naming import device_name
 from ingest.decoders.parts import short
+from ingest.decoders.platforms.sparkplug_births import Node, devices, known, learn
 from ingest.decoders.platforms.sparkplug_hosts import rebirth, state
 from ingest.decoders.platforms.sparkplug_metrics import Contents, Metric, contents, value
 
 _LEVEL = "spBv1.0"
 _TYPES = frozenset({"NBIRTH", "NDATA", "NDEATH", "NCMD", "DBIRTH", "DDATA", "DDEATH", "DCMD"})
-_KNOWN_DEVICES = 1024
 _MAKES = ("properties/hardware make", "properties/manufacturer", "properties/make", "manufacturer")
 _MODELS = ("properties/hardware model", "properties/model", "model")
 _FIRMWARES = ("properties/fw", "properties/firmware", "properties/firmware version", "properties/fw version")
@@ -56,36 +57,9 @@ class _Place(NamedTuple):
     def device(self) -> str:
         return device_name(f"{self.node}:{self.part}" if self.part else self.node)
 
-
-class _Node:
-    """What a birth told of a node; kept by `Payload.context`. Aliases and types are by device, "" the node's own."""
-
-    __slots__ = ("aliases", "born", "seq", "types")
-
-    def __init__(self) -> None:
-        self.aliases: dict[str, dict[int, str]] = {}
-        self.types: dict[str, dict[str, int]] = {}
-        self.born: int | None = None
-        self.seq: int | None = None
-
-    def name(self, part: str, alias: int | None) -> str:
-        """The metric's name, "" if no birth gave it: aliases are the device's own, or the node's for all of them."""
-        if alias is None:
-            return ""
-        found = self.aliases.get(part, {}).get(alias)
-        if found is None:
-            found = next((names[alias] for names in self.aliases.values() if alias in names), "")
-        return found
-
-    def learn(self, part: str, metrics: Sequence[Metric]) -> None:
-        """A birth: what was known of this device, or of the whole node, goes."""
-        if not part:
-            self.aliases.clear()
-            self.types.clear()
-        elif len(self.types) >= _KNOWN_DEVICES:
-            return
-        self.aliases[part] = {one.alias: one.name for one in metrics if one.alias is not None and one.name}
-        self.types[part] = {one.name: one.kind for one in metrics if one.name}
+    @property
+    def key(self) -> str:
+        return f"{self.group}/{self.node}"
 
 
 def decode(payload: Payload) -> Sequence[Message | Rejected]:
@@ -97,12 +71,10 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
         return ()
     said = contents(payload.data)
     place = _place(levels, payload, said)
-    key = f"sparkplug_b/{place.group}/{place.node}"
-    known = payload.context.recall(key)
-    node = known if isinstance(known, _Node) else None
+    if place.kind in ("NBIRTH", "DBIRTH"):
+        return _birth(payload, place, said)
+    node = known(payload.context, place.key, place.part)
     match place.kind:
-        case "NBIRTH" | "DBIRTH":
-            return _birth(payload, place, said, node or _Node(), key)
         case "NDEATH":
             return _node_death(payload, place, said, node)
         case "DDEATH":
@@ -129,21 +101,20 @@ def _place(levels: list[str], payload: Payload, said: Contents) -> _Place:
     return _Place("", kind, payload.source.device, "")
 
 
-def _birth(payload: Payload, place: _Place, said: Contents, node: _Node, key: str) -> list[Message | Rejected]:
-    node.learn(place.part, said.metrics)
+def _birth(payload: Payload, place: _Place, said: Contents) -> list[Message | Rejected]:
+    born = None if place.part else _session(said)
+    node = learn(payload.context, place.key, place.part, place.device, said.metrics, born, payload.received)
     late = {}
     if not place.part:
-        node.born = _session(said)
         node.seq = said.seq
     else:
         late = _gap(payload, place, said, node)
-    payload.context.remember(key, node)
     made: list[Message | Rejected] = [_status(payload, place, said, "online", late)]
     made += _description(payload, place, said)
     return made + list(_telemetry(payload, place, said, node, "telemetry", {}))
 
 
-def _node_death(payload: Payload, place: _Place, said: Contents, node: _Node | None) -> list[Message | Rejected]:
+def _node_death(payload: Payload, place: _Place, said: Contents, node: Node | None) -> list[Message | Rejected]:
     session = _session(said)
     if node is not None and node.born is not None and session is not None and session != node.born:
         draft = Draft(payload, place.device, "event")
@@ -152,7 +123,7 @@ def _node_death(payload: Payload, place: _Place, said: Contents, node: _Node | N
         return [draft.message()]
     # A will is written when the node connects: its time is not that of the death.
     will = said._replace(at=None, seq=None)
-    parts = [] if node is None else [part for part in node.types if part]
+    parts = devices(payload.context, place.key, node)
     nothing = Contents(None, None, [])
     return [
         _status(payload, place, will, "offline", {}, said.at),
@@ -160,16 +131,16 @@ def _node_death(payload: Payload, place: _Place, said: Contents, node: _Node | N
     ]
 
 
-def _values(payload: Payload, place: _Place, said: Contents, node: _Node | None) -> list[Message | Rejected]:
+def _values(payload: Payload, place: _Place, said: Contents, node: Node | None) -> list[Message | Rejected]:
     command = place.kind.endswith("CMD")
     gap = {} if command else _gap(payload, place, said, node)
     if not command and (node is None or place.part not in node.types):
         _ask(payload, place)
-    return list(_telemetry(payload, place, said, node or _Node(), "command" if command else "telemetry", gap))
+    return list(_telemetry(payload, place, said, node or Node(), "command" if command else "telemetry", gap))
 
 
 def _telemetry(
-    payload: Payload, place: _Place, said: Contents, node: _Node, kind: str, gap: dict[str, str]
+    payload: Payload, place: _Place, said: Contents, node: Node, kind: str, gap: dict[str, str]
 ) -> Iterator[Message | Rejected]:
     """A message for each time that the metrics have, and one rejection for all that have no name."""
     drafts: dict[tuple[int | None, bool], Draft] = {}
@@ -263,13 +234,15 @@ def _session(said: Contents) -> int | None:
     return None
 
 
-def _gap(payload: Payload, place: _Place, said: Contents, node: _Node | None) -> dict[str, str]:
+def _gap(payload: Payload, place: _Place, said: Contents, node: Node | None) -> dict[str, str]:
     """A note where sequence numbers are missing; they count all that a node sends, 0 to 255 and round again."""
     if node is None or said.seq is None:
         return {}
     last, node.seq = node.seq, said.seq
     if last is None or said.seq in (last, (last + 1) % 256):
         return {}
+    if payload.source.transport == "bridge" and not payload.context.alone:
+        return {}  # another gateway has read what is missing here
     _ask(payload, place)
     return {"note.seq": f"{(last + 1) % 256} was to come, {said.seq} came: messages of this node are missing"}
 

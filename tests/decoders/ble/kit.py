@@ -13,25 +13,6 @@ TAG = "A4C1388D18B2"
 GATEWAY = "attic"
 
 
-class Memory:
-    """A context that remembers."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, object] = {}
-
-    def recall(self, key: str) -> object:
-        return self.known.get(key)
-
-    def remember(self, key: str, value: object) -> None:
-        self.known[key] = value
-
-    def ask(self, topic: str, payload: bytes) -> None:
-        raise AssertionError(topic, payload)
-
-    def codec(self, *names: str) -> None:
-        raise AssertionError(names)
-
-
 def structures(*parts: tuple[int, str]) -> bytes:
     """AD structures of (type, hex)."""
     return b"".join(bytes((len(bytes.fromhex(body)) + 1, kind)) + bytes.fromhex(body) for kind, body in parts)

@@ -10,8 +10,9 @@ from ingest.decoders.ble import ble_hci_adv
 from ingest.decoders.ble.advert import read_ad, read_hci
 from ingest.decoders.ble.known import values_of
 from ingest.decoders.families import built_in
-from tests.decoders.ble.kit import GATEWAY, TAG, Memory, event, heard, one, report, said, structures
+from tests.decoders.ble.kit import GATEWAY, TAG, event, heard, one, report, said, structures
 from tests.decoders.compare import Expectation, Expected, compare
+from tests.decoders.memory import Memory
 from tests.decoders.report import decode, row
 from tests.decoders.samples import CATALOGUE, FOLDER, Sample, samples
 

@@ -50,24 +50,3 @@ def refusal(made: Sequence[Message | Rejected] | Rejected) -> str:
 def _payload(body: object, source: Source, context: Context | None) -> Payload:
     data = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else msgspec.json.encode(body)
     return Payload(data, source, RECEIVED, context or CATALOGUE.context)
-
-
-class Memory:
-    """A context that remembers."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, object] = {}
-
-    def recall(self, key: str) -> object:
-        """What was remembered of this, or None."""
-        return self._kept.get(key)
-
-    def remember(self, key: str, value: object) -> None:
-        """Keep it."""
-        self._kept[key] = value
-
-    def ask(self, topic: str, payload: bytes) -> None:
-        """Nobody listens."""
-
-    def codec(self, *names: str) -> None:
-        """There is none."""

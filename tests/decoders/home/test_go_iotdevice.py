@@ -3,7 +3,8 @@
 import pytest
 
 from headwater.errors import Rejected
-from tests.decoders.home.kit import Memory, all_of, come, one
+from tests.decoders.home.kit import all_of, come, one
+from tests.decoders.memory import Memory
 
 STATE = {
     "Time": "2026-01-10T22:45:22Z",

@@ -4,7 +4,8 @@ import pytest
 
 from headwater.errors import Rejected
 from headwater.message import Heard
-from tests.decoders.home.kit import Memory, all_of, come, one, post, refusal
+from tests.decoders.home.kit import all_of, come, one, post, refusal
+from tests.decoders.memory import Memory
 
 
 @pytest.mark.parametrize(

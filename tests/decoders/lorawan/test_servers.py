@@ -9,7 +9,8 @@ from headwater.errors import Rejected
 from headwater.message import Heard
 from ingest.contract import Codec
 from ingest.decoders.lorawan.codec import compile_codec
-from tests.decoders.home.kit import CATALOGUE, Memory, come, one, post
+from tests.decoders.home.kit import CATALOGUE, come, one, post
+from tests.decoders.memory import Memory
 
 EUI = "24e124136b502217"
 TOPIC = f"application/17c82e96/device/{EUI}/event/"

@@ -5,29 +5,9 @@ from collections.abc import Sequence
 
 from headwater.errors import Rejected
 from headwater.message import Message
-from ingest.contract import NOTHING_KNOWN, Codec, Context, Decoder, Payload, Source
+from ingest.contract import NOTHING_KNOWN, Context, Decoder, Payload, Source
 
 NOW = 1_763_700_000_000_000
-
-
-class Memory:
-    """A context that forgets nothing and writes down what is asked."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, object] = {}
-        self.asked: list[tuple[str, bytes]] = []
-
-    def recall(self, key: str) -> object:
-        return self.known.get(key)
-
-    def remember(self, key: str, value: object) -> None:
-        self.known[key] = value
-
-    def ask(self, topic: str, payload: bytes) -> None:
-        self.asked.append((topic, payload))
-
-    def codec(self, *names: str) -> Codec | None:
-        del names
 
 
 def payload(

@@ -7,7 +7,8 @@ import pytest
 
 from headwater.message import Message, Position
 from ingest.decoders.platforms.fiware_ngsi import decode, recognises
-from tests.decoders.platforms.kit import NOW, Memory, messages, only, payload, reason
+from tests.decoders.memory import Memory
+from tests.decoders.platforms.kit import NOW, messages, only, payload, reason
 
 AT = "2025-11-21T04:40:00Z"
 PLACE = {"type": "Point", "coordinates": [13.4, 52.5]}

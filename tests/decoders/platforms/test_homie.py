@@ -7,7 +7,8 @@ import pytest
 from ingest.decoders.catalogue import Catalogue
 from ingest.decoders.platforms import PLATFORMS
 from ingest.decoders.platforms.homie import decode
-from tests.decoders.platforms.kit import Memory, messages, only, payload, reason
+from tests.decoders.memory import Memory
+from tests.decoders.platforms.kit import messages, only, payload, reason
 
 DESCRIPTION = {
     "homie": "5.0",

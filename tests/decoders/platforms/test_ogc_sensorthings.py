@@ -9,7 +9,8 @@ from headwater.message import Message
 from ingest.decoders.catalogue import Catalogue
 from ingest.decoders.platforms import PLATFORMS
 from ingest.decoders.platforms.ogc_sensorthings import decode
-from tests.decoders.platforms.kit import NOW, Memory, messages, only, payload, reason
+from tests.decoders.memory import Memory
+from tests.decoders.platforms.kit import NOW, messages, only, payload, reason
 
 AT = "2025-11-21T05:40:00+01:00"
 STREAM = {

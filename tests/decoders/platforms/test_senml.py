@@ -9,7 +9,8 @@ from headwater.errors import Rejected
 from headwater.message import Message
 from ingest.decoders.platforms.cbor import cbor
 from ingest.decoders.platforms.senml import decode, recognises
-from tests.decoders.platforms.kit import NOW, Memory, messages, of_kind, only, payload, reason
+from tests.decoders.memory import Memory
+from tests.decoders.platforms.kit import NOW, messages, of_kind, only, payload, reason
 
 DEVICE = "urn:dev:ow:10e2073a0108"
 PACK = [

@@ -5,13 +5,16 @@ import struct
 import zlib
 
 import pytest
+from msgspec import structs
 
 from headwater.errors import Rejected
 from headwater.message import Message
+from ingest.contract import Payload
 from ingest.decoders.platforms.sparkplug_b import decode
 from ingest.decoders.platforms.sparkplug_hosts import rebirth
 from ingest.decoders.platforms.sparkplug_metrics import contents
-from tests.decoders.platforms.kit import NOW, Memory, field, messages, of_kind, only, payload, reason
+from tests.decoders.memory import Memory
+from tests.decoders.platforms.kit import NOW, field, messages, of_kind, only, payload, reason
 
 AT = 1_763_699_999_000
 
@@ -266,3 +269,57 @@ def test_without_a_topic_the_payload_says_what_it_is() -> None:
     made = messages(decode, payload(BIRTH, device="edge-9"))
     assert {one.device for one in made} == {"edge-9"}
     assert of_kind(made, "status")[0].texts["status"] == "online"
+
+
+def at(bridge: Payload) -> Payload:
+    return bridge._replace(source=structs.replace(bridge.source, transport="bridge"))
+
+
+def test_what_one_gateway_was_told_all_know_that_share_a_broker() -> None:
+    one = born()
+    other = Memory(one.learned, alone=False)
+    data = body(metric(alias=5, value=field(12, 13.5, wide=False)), seq=7)
+    made = only(decode, at(payload(data, "spBv1.0/plant/NDATA/edge 1", context=other)))
+    assert (made.fields, made.texts) == ({"Line/Temperature": 13.5}, {})
+    below = body(metric(alias=9, value=field(13, 2.5)), seq=19)
+    made = only(decode, at(payload(below, "spBv1.0/plant/DDATA/edge 1/pump", context=other)))
+    assert (made.fields, made.texts) == ({"Flow": 2.5}, {}), "what is missing here was read by the other"
+    assert other.asked == []
+    will = body(metric("bdSeq", kind=8, value=field(11, 7)), seq=None)
+    fresh = Memory(one.learned, alone=False)
+    made = messages(decode, payload(will, "spBv1.0/plant/NDEATH/edge 1", context=fresh))
+    assert [one.device for one in made] == ["edge_1", "edge_1:pump"]
+
+
+def test_a_bridge_by_itself_notices_what_is_missing() -> None:
+    memory = born()
+    data = body(metric(alias=5, value=field(12, 1.0, wide=False)), seq=4)
+    assert (
+        "2 was to come"
+        in only(decode, at(payload(data, "spBv1.0/plant/NDATA/edge 1", context=memory))).texts["note.seq"]
+    )
+
+
+def test_a_birth_that_says_the_same_teaches_nobody_anything() -> None:
+    memory, told = born(), list[bytes]()
+    memory.learned.write = lambda key, _: told.append(key)
+    decode(payload(BIRTH, "spBv1.0/plant/NBIRTH/edge 1", context=memory))
+    assert told == []
+    data = body(metric(alias=9, value=field(13, 2.5)), seq=1)
+    assert only(decode, payload(data, "spBv1.0/plant/DDATA/edge 1/pump", context=memory)).fields == {"Flow": 2.5}
+
+
+def test_a_node_with_other_names_makes_its_devices_be_born_again() -> None:
+    memory = born()
+    other = Memory(memory.learned)
+    for context in (memory, other):
+        decode(payload(body(metric("New", 5, 10, field(13, 1.0))), "spBv1.0/plant/NBIRTH/edge 1", context=context))
+        data = body(metric(alias=9, value=field(13, 2.5)), seq=1)
+        assert reason(decode, payload(data, "spBv1.0/plant/DDATA/edge 1/pump", context=context)) == "unknown_alias"
+        assert context.asked
+    again = body(metric("Speed", 9, 10, field(13, 1.5)), seq=2)
+    decode(payload(again, "spBv1.0/plant/DBIRTH/edge 1/pump", context=memory))
+    data = body(metric(alias=9, value=field(13, 2.5)), seq=3)
+    for context in (memory, other):
+        made = only(decode, payload(data, "spBv1.0/plant/DDATA/edge 1/pump", context=context))
+        assert made.fields == {"Speed": 2.5}
