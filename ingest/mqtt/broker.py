@@ -115,6 +115,9 @@ class Broker:
         self.router = Router(metrics, clock)
         self.deadlines: Deadlines[Expiring] = Deadlines(clock())
         self.connections: set[Connected] = set()
+        self.joining: dict[
+            str, set[Connected]
+        ] = {}  # by identity: the log has not yet said whether they have a session
         self.when_empty = asyncio.Event()
         self.held = 0
         self.stopping = False
@@ -156,8 +159,20 @@ class Broker:
         if "/" in identity:
             for connection in list(self.connections):
                 connection.shut_out()
-        for session in self.sessions.of(identity):
-            session.line.end(ReasonCode.NOT_AUTHORIZED, "credentials or rights have changed")
+        lines = [session.line for session in self.sessions.of(identity)]
+        for line in (*lines, *self.joining.get(identity, ())):
+            line.end(ReasonCode.NOT_AUTHORIZED, "credentials or rights have changed")
+
+    def joins(self, identity: str, connection: Connected) -> None:
+        """It is let in by this identity as soon as the log says so: until `joined`."""
+        self.joining.setdefault(identity, set()).add(connection)
+
+    def joined(self, identity: str, connection: Connected) -> None:
+        """The log has said so, or not."""
+        waiting = self.joining.get(identity, set())
+        waiting.discard(connection)
+        if not waiting:
+            self.joining.pop(identity, None)
 
     def when_relieved(self, connection: Holding) -> None:
         """Call its `relieved` when the intake takes more; in the order in which they asked."""

@@ -6,6 +6,7 @@ In: CONNECT. Out: who it is, what was agreed, a session, which the log may have 
 from functools import partial
 
 from headwater.alarm import Alarm
+from headwater.registry import Identity
 from ingest.mqtt import encoding, subscribing
 from ingest.mqtt.identifying import identify
 from ingest.mqtt.inbound import Inbound
@@ -49,14 +50,17 @@ class Entering(Life):
             self._state = State.JOINING
             stream.pause()
             broker.deadlines.set(self, self._heard + 3 * broker.patience)
-            owner.claim(identity, agreed.client_id, packet, agreed.expiry, partial(self._joined, packet, agreed))
+            broker.joins(identity.name, self)
+            tell = partial(self._joined, packet, agreed, identity)
+            owner.claim(identity, agreed.client_id, packet, agreed.expiry, tell)
         else:
             session = Session(agreed.client_id, identity, self, outbox_of(agreed, stream, broker))
             self._enter(packet, agreed, session, present=False)
 
-    def _joined(self, packet: Connect, agreed: Terms, joined: Joined | None) -> None:
-        """The log has said whether it has the session; whoever is gone by now lets it go."""
+    def _joined(self, packet: Connect, agreed: Terms, identity: Identity, joined: Joined | None) -> None:
+        """The log has said whether it has the session; whoever is gone by now, or may not come any more, lets it go."""
         owner = self._broker.plane.owner
+        self._broker.joined(identity.name, self)
         if self._state is not State.JOINING:
             if joined is not None:
                 owner.abandon(joined.state)
