@@ -196,8 +196,12 @@ class Ownership:
         return claim.state
 
     def _is_due(self, before: SessionState) -> bool:
-        """Nobody else publishes the will of a session that is at an end."""
-        return not before.connected or not self.gateways.alive(before.gateway)
+        """Nobody else publishes the will of a session that is at an end.
+
+        Whoever has lost it does so with a will that is not delayed, and cannot know of another that it is over.
+        """
+        delayed = before.will is not None and before.will.properties.will_delay_interval
+        return bool(delayed) or not before.connected or not self.gateways.alive(before.gateway)
 
     def taken(self, known: Known) -> None:
         """Tell who has lost the session, then who has it."""
@@ -213,7 +217,7 @@ class Ownership:
             if claim.dirty:
                 self.changed(key)
         elif state.connected and state.gateway == self._gateway and session is None and nonce not in self._leaving:
-            self._leave(msgspec.structs.replace(state, connected=False, since=self._wall()))
+            self.abandon(state)  # its connection has been told no
         if not state.connected:
             self.lapsing.note(state)
 

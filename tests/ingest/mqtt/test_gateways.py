@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from headwater.log import ROUTED
 from ingest.mqtt.packets import Connack, Disconnect, Puback, Publish, Subscription
 from ingest.mqtt.properties import Properties
@@ -239,3 +241,26 @@ async def test_the_log_away_a_gateway_takes_nobody_in_and_recovers() -> None:
         await until(lambda: not second.broker.plane.table.held)
         back = await second.client()
         assert (await back.connect("c", clean=False, properties=HOUR)).session_present
+
+
+@pytest.mark.parametrize("given", [HOUR, Properties()])
+async def test_a_delayed_will_is_sent_when_its_session_is_ended_by_a_clean_one_elsewhere(given: Properties) -> None:
+    async with two_gateways() as (first, second, _):
+        watcher = await second.connected("w")
+        await watcher.subscribe("#", qos=1)
+        await first.connected("c", properties=given, will=will(properties=Properties(will_delay_interval=60)))
+        await second.connected("c", clean=True)
+        assert await hear(watcher, 1) == [b"gone"]
+
+
+async def test_a_delayed_will_is_not_sent_when_its_session_goes_on_elsewhere() -> None:
+    async with two_gateways() as (first, second, _):
+        watcher = await second.connected("w")
+        await watcher.subscribe("#", qos=1)
+        later = will(properties=Properties(will_delay_interval=60))
+        older = await first.connected("c", properties=HOUR, will=later)
+        await second.connected("c", clean=False, properties=HOUR)
+        assert (await older.disconnected()).code is R.SESSION_TAKEN_OVER
+        for here in (first, second):
+            here.after(61)
+        await watcher.nothing()
