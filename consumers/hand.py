@@ -10,12 +10,10 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, cast
 
-import msgspec
-
 from consumers.quarantine import Condemned, refused, unreadable
 from consumers.start import position_of
 from headwater.log import CANDIDATES, MESSAGES, REJECTED, Entry, Offset, Partition
-from headwater.message import Body, Candidate, decode_candidate, decode_message, decode_rejected
+from headwater.message import UNREADABLE, Body, Candidate, decode_candidate, decode_message, decode_rejected
 from storage.contract import Record
 
 _SLICE = 1_000  # entries decoded in one go: under a millisecond, so that who shares the loop is not kept waiting
@@ -124,7 +122,7 @@ class Hand:
                 continue
             try:
                 body = decode(value or b"")
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 self._not_readable(entry, str(error), committed)
                 continue
             position = position_of(body) if isinstance(body, Candidate) else offset

@@ -19,7 +19,7 @@ from consumers.track import NEVER, Track
 from headwater.errors import ConfigError
 from headwater.ids import hashed
 from headwater.log import Entry
-from headwater.message import Candidate, Clock, Message, Origin, Rules, decode_control, decode_message
+from headwater.message import UNREADABLE, Candidate, Clock, Message, Origin, Rules, decode_control, decode_message
 
 FORMAT = 1
 DEVICES = 250_000
@@ -93,7 +93,7 @@ class Selection:
                 else:
                     message = None
                     received = self._obey(decode_control(value or b""))
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 self.undecodable += 1
                 continue
             if received > self.clock:

@@ -1,7 +1,7 @@
 """Where a writer starts in a partition: behind what its store has applied, as the store's own ledger says."""
 
 from headwater.log import CANDIDATES, Log, Offset, Offsets, Partition
-from headwater.message import Candidate, decode_candidate
+from headwater.message import UNREADABLE, Candidate, decode_candidate
 from storage.contract import ORIGIN_BITS
 
 
@@ -64,5 +64,5 @@ async def _position(log: Log, partition: Partition, offset: Offset) -> int:
 def _read(value: bytes) -> int:
     try:
         return position_of(decode_candidate(value))
-    except ValueError:
+    except UNREADABLE:
         return -1

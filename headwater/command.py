@@ -12,6 +12,7 @@ import msgspec
 
 from headwater.errors import Rejected
 from headwater.ids import check_device
+from headwater.message import UNREADABLE
 from headwater.times import now as clock
 
 State = Literal["queued", "sent", "acknowledged", "expired", "answered"]
@@ -164,7 +165,7 @@ def check_answer(data: bytes) -> msgspec.Raw:
         raise Rejected("too_large", f"an answer has {SIZE} bytes at most, this one has {len(data)}")
     try:
         return msgspec.Raw(msgspec.json.encode(msgspec.json.decode(data or b"null")))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Rejected("bad_json", f"an answer is JSON: {error}") from None
 
 

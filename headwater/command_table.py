@@ -5,12 +5,12 @@ In: entries of the topic, in the order of the log, from its beginning. Out: comm
 
 from collections.abc import Iterator, Sequence
 
-import msgspec
 import structlog
 
 from headwater.command import Acknowledged, Answered, Command, Ordered, Sent, decode_event, key_of, named_by
 from headwater.errors import Rejected
 from headwater.log import Entry
+from headwater.message import UNREADABLE
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class CommandTable:
         for entry in entries:
             try:
                 command = self._apply(entry)
-            except (Rejected, msgspec.DecodeError) as error:
+            except (Rejected, *UNREADABLE) as error:
                 log.warning("no event of a command", offset=entry.offset, error=str(error))
                 continue
             if command is not None:

@@ -4,9 +4,12 @@ In: decoded values from `ingest`, selection results from `consumers`. Out: JSON 
 Times are integer microseconds since 1970-01-01 UTC.
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 FORMAT_VERSION = 1
 
@@ -127,6 +130,10 @@ class Rules(msgspec.Struct, tag_field="control", tag="rules", gc=False):
 Control = Clock | Rules
 Body = Message | Candidate | RejectedMessage
 
+UNREADABLE: tuple[type[Exception], ...] = (ValueError, RecursionError)
+"""What decoders of JSON raise for bytes that are no such record: msgspec's own errors and those of text that is not
+UTF-8, which msgspec lets through, are the first; nesting without end is the second."""
+
 encode = msgspec.json.Encoder().encode
 """Any record → its bytes on the log."""
 
@@ -135,3 +142,11 @@ decode_candidate = msgspec.json.Decoder(Candidate).decode
 decode_rejected = msgspec.json.Decoder(RejectedMessage).decode
 decode_control = msgspec.json.Decoder(Control).decode
 """Entries on `messages` whose key is empty are controls; all others are messages."""
+
+
+def read(decode: Callable[[bytes], T], value: bytes | None) -> T | None:
+    """The record that an entry of the log holds; None if nobody can read it: writers have put it in quarantine."""
+    try:
+        return decode(value or b"")
+    except UNREADABLE:
+        return None

@@ -12,6 +12,7 @@ import msgspec
 
 from headwater.errors import Rejected
 from headwater.ids import check_device
+from headwater.message import UNREADABLE
 
 SIZE = 8 * 2**10
 """Bytes of `desired` and `reported` together at most, as JSON."""
@@ -79,7 +80,7 @@ def read_change(data: bytes) -> ShadowChange:
         change = _decode_change(data)
     except msgspec.ValidationError as error:
         raise Rejected("bad_shape", f"a change has desired, reported, version, token: {error}") from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Rejected("bad_json", str(error)) from None
     if len(change.token) > TOKEN:
         raise Rejected("bad_value", f"a token has {TOKEN} characters at most")

@@ -11,11 +11,11 @@ forgotten once a higher version has followed it, and a deletion only when nobody
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import msgspec
 import structlog
 
 from headwater.errors import Rejected
 from headwater.log import Entry
+from headwater.message import UNREADABLE
 from headwater.shadow import Shadow, decode_shadow, device_of
 
 log = structlog.get_logger()
@@ -57,7 +57,7 @@ class ShadowTable:
         for entry in entries:
             try:
                 change = self._apply(entry)
-            except (Rejected, msgspec.DecodeError) as error:
+            except (Rejected, *UNREADABLE) as error:
                 log.warning("no shadow", offset=entry.offset, error=str(error))
                 continue
             if change is not None:

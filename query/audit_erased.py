@@ -7,11 +7,9 @@ dropped it.
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
-import msgspec
-
 from headwater.directory import changes_in
 from headwater.log import CANDIDATES, MESSAGES, REGISTRY, REJECTED, Entry, Offset, Offsets, Partition, ReadableLog
-from headwater.message import decode_candidate, decode_message, decode_rejected
+from headwater.message import UNREADABLE, decode_candidate, decode_message, decode_rejected
 from headwater.registry import Erasure
 
 _TOPICS = {MESSAGES, CANDIDATES, REJECTED}
@@ -67,7 +65,7 @@ class _Without:
             return False
         try:
             return _received(entry.topic, entry.value) < before
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return False
 
 

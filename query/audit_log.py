@@ -5,14 +5,14 @@ record once, however often it is on the log.
 """
 
 from array import array
-from collections.abc import AsyncGenerator, Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Container, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from headwater.log import CANDIDATES, MESSAGES, REJECTED, Entry, Offsets, ReadableLog
-from headwater.message import Message, Number, decode_candidate, decode_message, decode_rejected
+from headwater.message import Message, Number, decode_candidate, decode_message, decode_rejected, read
 from query.audit_findings import NAMED, Finding
 from query.audit_rollups import Prints
 from storage.report_rollups import refusal
@@ -187,14 +187,7 @@ async def entries(log: ReadableLog, topic: str, ends: Ends) -> AsyncGenerator[En
 
 def message_of(entry: Entry) -> Message | None:
     """The message there; None for a control entry, and for what nobody can read: that is in quarantine."""
-    return _read(decode_message, entry) if entry.key else None
-
-
-def _read(decode: Callable[[bytes], T], entry: Entry) -> T | None:
-    try:
-        return None if entry.value is None else decode(entry.value)
-    except msgspec.DecodeError:
-        return None
+    return read(decode_message, entry.value) if entry.key else None
 
 
 async def first_ones(
@@ -214,7 +207,7 @@ async def read_candidates(log: ReadableLog, ends: Ends) -> dict[str, Chosen]:
     """Id → the newest revision of each candidate."""
     found: dict[str, Chosen] = {}
     async for entry in entries(log, CANDIDATES, ends):
-        if (candidate := _read(decode_candidate, entry)) is not None:
+        if (candidate := read(decode_candidate, entry.value)) is not None:
             known = found.get(candidate.id)
             if known is None or candidate.revision > known.revision:
                 where = Where(entry.partition, entry.offset)
@@ -226,7 +219,7 @@ async def read_rejections(log: ReadableLog, ends: Ends) -> Rejections:
     """What was rejected, by the front door and by stores."""
     found = Rejections()
     async for entry in entries(log, REJECTED, ends):
-        if (one := _read(decode_rejected, entry)) is not None:
+        if (one := read(decode_rejected, entry.value)) is not None:
             found.where.setdefault(one.id, Where(entry.partition, entry.offset))
             if one.origin is not None:
                 found.refused.add(Refusal(one.stage, one.topic, one.origin.partition, one.origin.offset))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from headwater.log import CANDIDATES
-from headwater.message import Candidate, decode_candidate
+from headwater.message import Candidate, decode_candidate, read
 from headwater.places import distance
 from query.cursor import Cursors
 from query.history import FRESH_SECONDS, Ask, Page
@@ -61,7 +61,9 @@ class Finding:
         )
         newest = {row.id: row for row in known}
         for entry in await self._tail.above(CANDIDATES, ledger):
-            row = decode_candidate(entry.value or b"")
+            row = read(decode_candidate, entry.value)
+            if row is None:
+                continue
             wanted = ask.within(row.time) and ask.behind((row.time, row.id), after) and what.found_in(row)
             if wanted and (row.id not in newest or newest[row.id].revision < row.revision):
                 newest[row.id] = row

@@ -11,7 +11,15 @@ from typing import Generic, NamedTuple, TypeVar
 
 from headwater.errors import Unavailable
 from headwater.log import CANDIDATES, MESSAGES, REJECTED, Entry, partition_for
-from headwater.message import Candidate, Message, RejectedMessage, decode_candidate, decode_message, decode_rejected
+from headwater.message import (
+    Candidate,
+    Message,
+    RejectedMessage,
+    decode_candidate,
+    decode_message,
+    decode_rejected,
+    read,
+)
 from query.cursor import Cursors
 from query.tail import Tail
 from storage.contract import CandidateReader, LakeReader, LakeRow, Span
@@ -147,8 +155,8 @@ class History:
         known, ledger = await self._selected(device, ask, after)
         newest = {row.id: row for row in known}
         for entry in await self._tail.above(CANDIDATES, ledger, numbers=where):
-            row = decode_candidate(entry.value or b"")
-            if (device is not None and row.device != device) or not ask.within(row.time):
+            row = read(decode_candidate, entry.value)
+            if row is None or (device is not None and row.device != device) or not ask.within(row.time):
                 continue
             if ask.behind((row.time, row.id), after) and _revision(newest.get(row.id)) < row.revision:
                 newest[row.id] = row
@@ -178,7 +186,9 @@ class History:
         known, ledger = await self._lake.rejected(ask.span, ask.limit, reason=reason, device=device)
         rows = {row.id: row for row in known}
         for entry in await self._tail.above(REJECTED, ledger):
-            row = decode_rejected(entry.value or b"")
+            row = read(decode_rejected, entry.value)
+            if row is None:
+                continue
             if ask.within(row.received) and reason in {None, row.reason} and device in {None, row.device}:
                 rows.setdefault(row.id, row)
         newest = sorted(rows.values(), key=lambda row: (row.received, row.id), reverse=True)
@@ -207,7 +217,7 @@ def _first_of_each(entries: Sequence[Entry], known: set[str]) -> list[LakeRow]:
     """Rows of the entries, without ids that are known, and of those that stand there twice only the first."""
     rows: dict[str, LakeRow] = {}
     for entry in entries:
-        message = decode_message(entry.value or b"")
-        if message.id not in known:
+        message = read(decode_message, entry.value)
+        if message is not None and message.id not in known:
             rows.setdefault(message.id, LakeRow(entry.partition, entry.offset, message))
     return list(rows.values())

@@ -7,7 +7,7 @@ which ledger its answer goes with; the messages above it are taken in here as th
 from collections.abc import Sequence
 
 from headwater.log import MESSAGES, Entry, partition_for
-from headwater.message import Message, decode_message
+from headwater.message import Message, decode_message, read
 from query.history import FRESH_SECONDS
 from query.tail import Tail
 from storage.contract import LiveDevice, LiveReader, LiveValue
@@ -32,7 +32,8 @@ class Latest:
 
 def taken_in(name: str, device: LiveDevice | None, entries: Sequence[Entry]) -> LiveDevice | None:
     """The device after these entries, each of which the live store has not applied yet."""
-    messages = [decode_message(entry.value or b"") for entry in entries]
+    found = (read(decode_message, entry.value) for entry in entries)
+    messages = [message for message in found if message is not None]
     for message in sorted(messages, key=lambda message: (message.time, message.received, message.id)):
         if device is None:
             device = LiveDevice(device=name, seen=message.received, time=-1)

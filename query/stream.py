@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from headwater.log import MESSAGES, Entry, Partition, partition_for
-from headwater.message import decode_message
+from headwater.message import decode_message, read
 from query import answers
 from query.events import event
 from query.problems import Unanswerable
@@ -139,8 +139,8 @@ class Stream:
 
     def _event(self, entry: Entry, positions: Positions) -> bytes:
         positions[entry.partition] = entry.offset
-        message = decode_message(entry.value or b"")
-        if self._wanted.kind not in {None, message.kind}:
+        message = read(decode_message, entry.value)
+        if message is None or self._wanted.kind not in {None, message.kind}:
             return b""
         body = msgspec.json.encode(answers.message(message, entry.partition, entry.offset))
         return event("message", body, write_id(entry.partition, positions))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from headwater.log import CANDIDATES, MESSAGES, Entry, Offset
-from headwater.message import Origin
+from headwater.message import Origin, read
 from storage.contract import ORIGIN_BITS
 
 _ENTRY_SIZE = 360
@@ -25,10 +25,13 @@ _decode_origin = msgspec.json.Decoder(_OfCandidate).decode
 
 
 def position(entry: Entry) -> int:
-    """What a ledger counts this entry by: its offset; for a candidate, where it comes from."""
+    """What a ledger counts this entry by: its offset; for a candidate, where it comes from (-1: nobody can read it)."""
     if entry.topic != CANDIDATES or entry.value is None:
         return entry.offset
-    origin = _decode_origin(entry.value).origin
+    found = read(_decode_origin, entry.value)
+    if found is None:
+        return -1
+    origin = found.origin
     return origin.offset << ORIGIN_BITS | origin.n
 
 

@@ -119,7 +119,9 @@ def test_a_device_whose_model_selects_nothing_costs_no_memory() -> None:
     assert stage.devices == 0
 
 
-@pytest.mark.parametrize("value", [b"", b"{", b"null", b'{"device":1}', b"\xff" * 40, None])
+@pytest.mark.parametrize(
+    "value", [b"", b"{", b"null", b'{"device":1}', b"\xff" * 40, b'{"device":"\xff"}', b'{"x":' + b"[" * 100_000, None]
+)
 @pytest.mark.parametrize("key", [b"pump-7", b""])
 def test_an_entry_that_nobody_can_read_is_counted_and_passed_over(key: bytes, value: bytes | None) -> None:
     stage = Selection(0)

@@ -246,7 +246,10 @@ async def test_what_the_log_has_dropped_unseen_stops_the_worker_with_a_message(d
     assert "1001" in desk.writer.state.reason
 
 
-@pytest.mark.parametrize("poison", [b"", b"not json", b'{"device":"a"}'])
+NESTED = b'{"x":' + b"[" * 100_000
+
+
+@pytest.mark.parametrize("poison", [b"", b"not json", b'{"device":"a"}', b'{"device":"\xff"}', NESTED])
 async def test_an_entry_that_nobody_can_read_is_quarantined_once_and_does_not_stop_the_rest(
     desk: Desk, poison: bytes
 ) -> None:

@@ -128,7 +128,7 @@ def test_what_makes_no_command_is_rejected(name: str, arguments: object, seconds
 def test_ids_and_answers_are_checked() -> None:
     assert bytes(check_answer(b"")) == b"null"
     assert bytes(check_answer(b' {"a": 1} ')) == b'{"a":1}'
-    for data in (b"{", b"\xff", b'"' + b"a" * 8192 + b'"', b"[" * 8000):
+    for data in (b"{", b"\xff", b'"\xff"', b'"' + b"a" * 8192 + b'"', b"[" * 8000):
         with pytest.raises(Rejected):
             check_answer(data)
     for ident in ("", "a/b", "+", "#", "é", "a" * 65):

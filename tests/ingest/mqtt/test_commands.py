@@ -242,8 +242,9 @@ async def test_a_shadow_tells_a_device_what_it_shall_be_until_it_is(here: Endpoi
     client.send(Publish(f"{topic}/update", b'{"reported":{"speed":1200},"version":1,"token":"u"}'))
     said = await heard("update/rejected")
     assert (said["error"], said["token"]) == ("conflict", "u")
-    client.send(Publish(f"{topic}/update", b"{"))
-    assert (await heard("update/rejected"))["error"] == "bad_json"
+    for nonsense in (b"{", b'{"reported":{"speed":"\xff"}}'):
+        client.send(Publish(f"{topic}/update", nonsense))
+        assert (await heard("update/rejected"))["error"] == "bad_json"
     client.send(Publish(f"{topic}/update", b'{"reported":{"speed":1200},"version":2}'))
     assert (await heard("update/accepted"))["delta"] == {}
     client.send(Publish(f"{topic}/get", b""))
