@@ -94,7 +94,7 @@ class Directory:
             raise Refused("bad_credentials", "no such name or token")
         if found.disabled:
             raise Refused("disabled", f"{found.identity.name!r} is disabled")
-        return found.identity
+        return found.identity if right else _until(found.identity, found.until)
 
     def identify_certificate(self, certificate: Certificate, by: Literal["registry", "cn", "san"]) -> Identity:
         """See `ingest.contract.Door`. A certificate that its device has lost is refused whatever `by`."""
@@ -116,7 +116,8 @@ class Directory:
         held = next((one for one in record.certificates if one.fingerprint == certificate.fingerprint), None)
         if held is not None and held.expires and held.expires <= self._wall():
             raise Refused("bad_credentials", f"the certificate of {name!r} has expired")
-        return self._known.credentials[Device, name].identity
+        identity = self._known.credentials[Device, name].identity
+        return _until(identity, held.expires) if held is not None and held.expires else identity
 
     def blocked(self, address: str) -> bool:
         """True if nobody may come from this IP address now."""
@@ -268,6 +269,11 @@ def _checker() -> Callable[[bytes, str], None]:
     from headwater.signatures import check  # noqa: PLC0415 - see above
 
     return check
+
+
+def _until(identity: Identity, until: int) -> Identity:
+    """The same, for as long as what it has shown is good: a connection must not outlive its credential."""
+    return msgspec.structs.replace(identity, until=until)
 
 
 def changes_in(entries: Iterable[Entry]) -> list[Change]:

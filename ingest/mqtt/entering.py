@@ -97,6 +97,6 @@ class Entering(Life):
         self._reader.narrow(packet_limit(limits.payload_size), limits.payload_size)
         self._meter = broker.quotas.meter(session.identity, stream.host)
         if session.identity.until:
-            expired = partial(self.end, ReasonCode.NOT_AUTHORIZED, "the token has expired")
+            expired = partial(self.end, ReasonCode.NOT_AUTHORIZED, "what it came in by has expired")
             self._alarm = Alarm(session.identity.until, expired)
         stream.write(encoding.encode(greeting, agreed.version))

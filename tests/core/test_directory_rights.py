@@ -67,6 +67,16 @@ def test_after_a_rotation_the_old_token_is_good_until_its_time(when: int, is_goo
                 of(directory, name, "old")
 
 
+def test_who_came_in_by_what_ends_is_let_in_until_then_and_not_for_as_long_as_the_connection_holds() -> None:
+    held = (HeldCertificate(FINGER, expires=90), HeldCertificate(OTHER))
+    device = Device("pump-7", digest("new"), previous=digest("old"), previous_until=100, certificates=held, version=2)
+    directory = known(device, wall=50)
+    assert [of(directory, name, "old").until for name in ("pump-7", "")] == [100, 100]
+    assert of(directory, "pump-7", "new").until == 0
+    ends = [directory.identify_certificate(Certificate(one, "pump-7"), "registry").until for one in (FINGER, OTHER)]
+    assert ends == [90, 0]
+
+
 def test_an_empty_token_is_never_good() -> None:
     directory = known(Device("pump-7", previous_until=2**60, version=1))
     for token in ("", digest("")):
