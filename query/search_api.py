@@ -80,7 +80,7 @@ class _Routes:
         self._live = live
         self._reports = reports
         self._of_rollups = Cursors("reports", tuple[int, str, str], log_id)
-        self._of_rows = Cursors("rows", tuple[int, int, str], log_id)
+        self._of_rows = Cursors("rows", tuple[int, int, str, str], log_id)
 
     async def search(
         self,
@@ -136,5 +136,5 @@ class _Routes:
         after = self._of_rows.read("asc", cursor) if cursor else None
         found, _ledger = await self._reports.rows(device, within, most + 1, after=after)
         last = found[most - 1] if len(found) > most else None
-        more = None if last is None else self._of_rows.write("asc", (last.time, last.received, last.id))
+        more = None if last is None else self._of_rows.write("asc", (last.time, last.received, last.id, last.device))
         return await page(found[:most], answers.row, next=more)

@@ -263,9 +263,12 @@ class ReportReader(Protocol):
         ...
 
     async def rows(
-        self, device: str | None, span: Span, limit: int, *, after: tuple[int, int, str] | None = None
+        self, device: str | None, span: Span, limit: int, *, after: tuple[int, int, str, str] | None = None
     ) -> tuple[Sequence[Message], Mapping[int, int]]:
-        """Messages of the last day in the order (time, received, id), each once, and the ledger of what was read."""
+        """Messages of the last day in the order (time, received, id, device), and the ledger of what was read.
+
+        Each once; the device is in the order because an id is unique within it only.
+        """
         ...
 
     def ids(self) -> AsyncGenerator[Sequence[tuple[str, str]], None]:

@@ -29,12 +29,14 @@ def of_rollups(
     return f"SELECT {columns} FROM report_{period} {where} {order}", where.values  # noqa: S608 - of words that are ours
 
 
-def of_rows(mark: str, device: str | None, span: Span, since: int | None, after: tuple[int, int, str] | None) -> Query:
+def of_rows(
+    mark: str, device: str | None, span: Span, since: int | None, after: tuple[int, int, str, str] | None
+) -> Query:
     """`since`: what was received before is over."""
     where = Where(mark)
     where.span("time", span)
     where.span("received", Span(since))
     where.equal("device", device)
-    where.after("time, received, id", after)
+    where.after("time, received, id, device", after)
     query = f"SELECT body FROM report_row {where} ORDER BY time, received, id, device LIMIT {mark}"  # noqa: S608
     return query, where.values

@@ -126,7 +126,7 @@ class SqliteReports:
         return await self._file.read(work)
 
     async def rows(
-        self, device: str | None, span: Span, limit: int, *, after: tuple[int, int, str] | None = None
+        self, device: str | None, span: Span, limit: int, *, after: tuple[int, int, str, str] | None = None
     ) -> tuple[Sequence[Message], Mapping[int, int]]:
         """See `ReportReader.rows`."""
         query, values = of_rows("?", device, span, self._kept().since, after)

@@ -95,6 +95,19 @@ async def test_rollups_and_rows_can_be_paged(api: Api) -> None:
     assert (await api.get(f"/api/v1/reports/hour?cursor={one['next']}", 400))["error"] == "bad_cursor"
 
 
+async def test_pages_of_rows_have_every_device_that_said_the_same_id_at_the_same_moment(api: Api) -> None:
+    said = [message(1, device, id="1") for device in ("a", "b", "c")]
+    await api.stores.reports.write([Record(MESSAGES, 0, n, n, one) for n, one in enumerate(said)])
+    found: list[str] = []
+    path = "/api/v1/reports/rows?limit=1"
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await api.get(f"{path}&cursor={cursor}")
+        found += [item["device"] for item in page["items"]]
+        cursor = page.get("next")
+    assert found == ["a", "b", "c"]
+
+
 async def test_candidates_come_from_documents_and_from_the_lake_where_these_have_not_all(api: Api) -> None:
     some = [candidate(n) for n in range(4)]
     await api.stores.documents.write([_record(one) for one in some])

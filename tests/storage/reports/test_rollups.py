@@ -7,7 +7,7 @@ import pytest
 from headwater import failpoints
 from headwater.errors import PartialWrite, Unavailable
 from headwater.log import MESSAGES
-from headwater.message import encode
+from headwater.message import Message, encode
 from storage.contract import Rollup, Span
 from tests.storage.factory import DAY, T, highest, records
 from tests.storage.reports.kit import ALL, HOUR, LENGTHS, NOW, Clock, Opens, Reports, ids, rollups, rows, say
@@ -158,8 +158,19 @@ async def test_answers_come_in_pages_and_by_device_field_and_span(reports: Repor
     one, _ = await reports.rows("q", Span(T + 1, T + 3 * HOUR // 60), 9)
     assert [m.id for m in one] == ["1", "2"]
     first, _ = await reports.rows("q", ALL, 2)
-    rest, _ = await reports.rows("q", ALL, 9, after=(first[1].time, first[1].received, first[1].id))
+    rest, _ = await reports.rows("q", ALL, 9, after=(first[1].time, first[1].received, first[1].id, "q"))
     assert [m.id for m in (*first, *rest)] == ["0", "1", "2", "3", "4"]
+
+
+async def test_pages_miss_no_device_that_said_the_same_id_at_the_same_moment(reports: Reports) -> None:
+    said = [say({"v": 1}, ident="1", device=f"d{n}") for n in range(5)]
+    await reports.write(records(said))
+    found: list[Message] = []
+    after: tuple[int, int, str, str] | None = None
+    while page := (await reports.rows(None, ALL, 2, after=after))[0]:
+        found += page
+        after = (page[-1].time, page[-1].received, page[-1].id, page[-1].device)
+    assert found == said
 
 
 async def test_erasing_leaves_rows_that_came_later_and_rollups_whose_newest_did(reports: Reports) -> None:
