@@ -230,11 +230,13 @@ class Ownership:
         else:
             self._leave(known.state)
 
-    def forgotten(self, key: str, before: SessionState) -> None:
-        """A session that is connected here is written once more."""
+    def forgotten(self, key: str, before: SessionState) -> bool:
+        """Whoever had it before has written so late: other gateways must hear of it again before they miss messages."""
         session = self.live.get(key)
-        if session is not None and session.nonce == before.nonce:
-            self.changed(key)
+        if session is None or session.nonce != before.nonce:
+            return True
+        self._save_soon(session)
+        return False
 
     # Time.
 

@@ -43,8 +43,8 @@ class Local(Protocol):
         """Someone who has lost the session wrote about it."""
         ...
 
-    def forgotten(self, key: str, before: SessionState) -> None:
-        """There is no such session any more."""
+    def forgotten(self, key: str, before: SessionState) -> bool:
+        """There is no such session any more; False if there is: it is connected here, and written once more."""
         ...
 
 
@@ -104,13 +104,13 @@ class Table:
         self._local.taken(known)
 
     def _forget(self, key: str) -> None:
-        known = self.sessions.pop(key, None)
-        if known is None:
+        known = self.sessions.get(key)
+        if known is None or not self._local.forgotten(key, known.state):
             return
+        del self.sessions[key]
         self._unsubscribe(key, known, known.state)
         self._hold(key, known.state, None)
         self.lasting -= known.state.expiry > 0
-        self._local.forgotten(key, known.state)
 
     def _subscribe(self, key: str, known: Known, before: SessionState | None, state: SessionState) -> None:
         """Bring the filters up to date, if anything has changed that matters to them."""

@@ -9,6 +9,7 @@ from headwater.log import ROUTED
 from ingest.mqtt.packets import Connack, Disconnect, Puback, Publish, Subscription
 from ingest.mqtt.properties import Properties
 from ingest.mqtt.reasons import ReasonCode as R
+from ingest.mqtt.state import SESSION
 from tests.ingest.mqtt.kit import Client, Endpoint, endpoint, until, will
 from tests.ingest.mqtt.log_kit import LogOf, MemoryLog
 
@@ -264,3 +265,22 @@ async def test_a_delayed_will_is_not_sent_when_its_session_goes_on_elsewhere() -
         for here in (first, second):
             here.after(61)
         await watcher.nothing()
+
+
+async def test_who_is_connected_misses_nothing_when_its_older_session_is_removed_late() -> None:
+    async with two_gateways() as (first, second, _):
+        client = await second.connected("c", clean=False, properties=HOUR)
+        await client.subscribe("#", qos=1)
+        await known(first, 1)
+        (key,) = second.broker.plane.table.sessions
+        seen: list[bool] = []
+        first.broker.plane.owner.journal.write(SESSION + key.encode(), None, seen.append)
+        await until(lambda: seen)
+        near = await second.connected("n")
+        near.publish(b"near")
+        await near.acknowledged(1)
+        await known(first, 1)
+        sender = await first.connected("p")
+        sender.publish(b"far")
+        await sender.acknowledged(1)
+        assert await hear(client, 2) == [b"near", b"far"]
