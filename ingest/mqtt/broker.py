@@ -24,6 +24,7 @@ from ingest.mqtt.rights import Rights
 from ingest.mqtt.routed import Chosen
 from ingest.mqtt.router import Router
 from ingest.mqtt.sessions import Sessions
+from ingest.mqtt.wills import Said, Wills
 from ingest.quotas import Quotas, host_of
 
 _TOLD = 100
@@ -124,7 +125,7 @@ class Broker:
         self._open = metrics.connections.labels("mqtt")
         self._holding: deque[Holding] = deque()
         self._asked = False  # the intake will call back
-        self._wills: list[tuple[PublishReceipt, str]] = []
+        self._wills: Wills[PublishReceipt] = Wills(config.ingest.waiting_size)
         plane.attach(self)
 
     def room(self, arriving: int) -> bool:
@@ -202,10 +203,21 @@ class Broker:
     def publish_will(self, will: Will, identity: Identity, peer: str, sender: str) -> None:
         """Take the will of a client that went without a word, as a message like any other; nobody waits for it."""
         self.quotas.will(identity, host_of(peer), len(will.payload))
+        self._publish_will(Said(will, identity, peer, sender))
+
+    def publish_unsent(self) -> None:
+        """To be called once a second: wills that the log did not take, unless whose they are has come back."""
+        for said in self._wills.unsent():
+            known = self.plane.table.sessions.get(said.sender)
+            if self.sessions.named(said.sender) is None and (known is None or not known.state.connected):
+                self._publish_will(said)
+
+    def _publish_will(self, said: Said) -> None:
+        will, identity, peer, sender = said
         receipt = PublishReceipt(self)
         publish = Publish(will.topic, will.payload, will.qos << 1 | will.retain, 0, will.properties)
         receipt.publishes = [publish] if self.router.subscriptions.count else None
-        self._wills.append((receipt, sender))
+        self._wills.begin(receipt, said)
         self.take(identity, self.source(identity, publish, peer), [publish], receipt, sender)
         if not receipt.failed:
             receipt.chosen = self.plane.forward([publish], receipt, sender)
@@ -258,11 +270,8 @@ class Broker:
 
     def release(self) -> None:
         """Wills that are durable go to whoever listens. `ingest.contract.Owner`."""
-        settled = [item for item in self._wills if not item[0].waiting]
-        self._wills = [item for item in self._wills if item[0].waiting]
-        for receipt, sender in settled:
-            if not receipt.failed:
-                self.deliver(receipt, sender)
+        for receipt, said in self._wills.durable():
+            self.deliver(receipt, said.sender)
 
     def deliver(self, receipt: PublishReceipt, sender: str) -> int:
         """What is durable goes to those who are reached straight; returns how many they are."""

@@ -124,6 +124,7 @@ class MqttServer:
     def sweep(self) -> None:
         """Look at everyone whose time is up: keep alive, CONNECT that does not come, clients that do not go."""
         self._broker.deadlines.sweep(self._clock())
+        self._broker.publish_unsent()
 
     def stop_accepting(self) -> None:
         """No new connections, no new messages; what is with the intake is still acknowledged."""
