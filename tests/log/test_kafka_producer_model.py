@@ -2,13 +2,18 @@
 
 import asyncio
 import random
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from headwater.config_stack import Kafka
-from headwater.log import NewEntry
+from headwater.errors import Unavailable
+from headwater.log import NewEntry, TopicPartition
 from storage import kafka_log_append, kafka_producer
+from storage.kafka_brokers import Answer, Numbers
+from storage.kafka_lane import Call, Lane
 from storage.kafka_log_append import Appender
+from storage.kafka_producer import Producer
 from tests.log.kafka_model import PARTITIONS, Cluster, ModelBrokers, Noted
 
 TOPIC = "t"
@@ -66,3 +71,43 @@ async def test_whatever_a_cluster_does(monkeypatch: pytest.MonkeyPatch, seed: in
                 assert len(call.offsets) == len(call.entries)
             else:
                 assert all(later.error or later.began > call.ended for later in calls[at + 1 :])
+
+
+class SilentBrokers(ModelBrokers):
+    """No request is answered."""
+
+    requests = 0
+
+    async def produce(
+        self, node: int, batches: Sequence[tuple[TopicPartition, bytes]]
+    ) -> Mapping[TopicPartition, Answer]:
+        SilentBrokers.requests += 1
+        raise Unavailable("not sent")
+
+
+async def test_a_lane_that_rests_begins_no_request_once_its_producer_is_told_to_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between the two the log may wait a second for something else; what waits here is failed then, not sent."""
+    ModelBrokers.cluster = Cluster(random.Random(1), 0)
+    SilentBrokers.requests = 0
+    monkeypatch.setattr(kafka_producer, "Brokers", SilentBrokers)
+    monkeypatch.setattr(kafka_producer, "_PAUSE", 0.001)
+    config = Kafka(servers=("nowhere:1",), request_time=5, replication=1)
+    loop = asyncio.get_running_loop()
+    lane = Lane(TOPIC, 0, lambda _: None)
+    lane.calls.append(call := Call([NewEntry(0, b"k", b"v")], loop.time() + 5))
+    producer = Producer(config, [TOPIC], Numbers(1, 0), lambda _: None, lambda _: None)
+    producer.carry(lane)
+    async with asyncio.timeout(5):
+        while SilentBrokers.requests < 2:  # it has rested, and does again
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        producer.stop()
+        before = SilentBrokers.requests
+        await asyncio.sleep(0.05)  # timers fire in their order, and the lane's comes before this one
+        assert (SilentBrokers.requests, call.done.done()) == (before, False)
+        await producer.close()
+        await call.done
+    assert "closed" in str(call.error)
+    assert SilentBrokers.requests == before
