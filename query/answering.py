@@ -16,17 +16,14 @@ from headwater.errors import Rejected
 from headwater.registry import Identity
 from headwater.times import parse_at
 from query.auth import require
-from query.problems import Unanswerable
+from query.refusals import Unanswerable
+from query.replies import Answering, json_response
 from storage.contract import Span
 
 R = TypeVar("R")
 
-MOST_QUESTIONS = 200
-"""Questions that are answered at the same time."""
 _IN_A_THREAD = 500
 """Rows from which on an answer is written beside the event loop, which has devices to serve."""
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_encode = msgspec.json.encode
 
 Reader = Annotated[Identity, Depends(require("read"))]
 From = Annotated[
@@ -38,14 +35,6 @@ Limit = Annotated[int | None, Query(ge=1, description="Rows at most; `query.rows
 Cursor = Annotated[str, Query(max_length=1024, description="`next` of the page before, with the same `order`.")]
 
 
-class Answering:
-    """Counts and times the questions of one app. `seconds`: how long one may take."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.under_way = 0
-
-
 class TimedRoute(APIRoute):
     """A route whose work is bounded by `app.state.answering`."""
 
@@ -55,24 +44,9 @@ class TimedRoute(APIRoute):
 
         async def handler(request: Request) -> Response:
             answering: Answering = request.app.state.answering
-            if answering.under_way >= MOST_QUESTIONS:
-                raise Unanswerable(503, "too_many_questions", "too many questions are being answered: ask again")
-            answering.under_way += 1
-            try:
-                async with asyncio.timeout(answering.seconds):
-                    return await work(request)
-            except TimeoutError:
-                detail = f"no answer within {answering.seconds:g} s: ask for less"
-                raise Unanswerable(504, "timeout", detail) from None
-            finally:
-                answering.under_way -= 1
+            return await answering.bounded(work(request))
 
         return handler
-
-
-def reply(answer: object) -> Response:
-    """The answer as JSON."""
-    return Response(_encode(answer), media_type="application/json", headers=_HEADERS)
 
 
 def rows_at_most(limit: int | None, config: QueryConfig) -> int:
@@ -88,10 +62,10 @@ async def page(rows: Sequence[R], item: Callable[[R], object], **more: object) -
     """`{"items": […]}` and what else there is to say."""
 
     def written() -> bytes:
-        return _encode({"items": [item(row) for row in rows], **more})
+        return msgspec.json.encode({"items": [item(row) for row in rows], **more})
 
     body = written() if len(rows) < _IN_A_THREAD else await asyncio.to_thread(written)
-    return Response(body, media_type="application/json", headers=_HEADERS)
+    return json_response(body)
 
 
 def span(start: str, end: str) -> Span:

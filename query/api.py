@@ -17,8 +17,7 @@ from headwater.times import SECOND
 from ingest.contract import Door
 from ingest.control import Control
 from ingest.models import Models
-from query.answering import Answering
-from query.auth import metrics_digest
+from query.asking import metrics_digest
 from query.command_api import command_routes
 from query.device_api import device_routes
 from query.finding import Finding
@@ -31,6 +30,7 @@ from query.problems import RESPONSES, answer_errors
 from query.record_api import record_routes
 from query.rejected import Waiting
 from query.rejected_api import rejected_routes
+from query.replies import Answering
 from query.search_api import search_routes
 from query.shadow_api import shadow_routes
 from query.system_api import Streams, live_routes, process_routes

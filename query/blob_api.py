@@ -16,7 +16,8 @@ from pydantic import BaseModel, Field
 from headwater.config import Blobs
 from headwater.errors import Refused
 from headwater.registry import Identity
-from query.auth import identity_of, require
+from query.asking import identity_of
+from query.auth import require
 from query.problems import RESPONSES, Unanswerable
 from storage.blobs import BlobStore, NoBlob
 

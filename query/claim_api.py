@@ -1,29 +1,22 @@
-"""Devices that add themselves: claims for administrators, and the one route that a claim's code or certificate opens.
+"""Claims, by which devices add themselves (`query.provision_api`): for administrators.
 
-In: `/api/v1/registry/claims…`, `POST /api/v1/provision`. Out: a code, shown once; a device's own token, and its
-certificate where this process has an authority: `ingest.provisioning`, which MQTT goes by too.
+In: `/api/v1/registry/claims…`. Out: a claim's code, shown once.
 """
 
 from collections.abc import Collection
-from typing import Annotated
 
-from fastapi import APIRouter, Request, Response, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, Response
 
 from headwater.authority import held_of
 from headwater.credentials import digest, new_token
 from headwater.directory import Directory
-from headwater.errors import Refused, Rejected
+from headwater.errors import Rejected
 from headwater.registry import Claim, check_name
 from headwater.registry_contract import Registry
 from headwater.times import now
-from ingest.provisioning import Asked, Provisioner
-from ingest.quotas import Quotas
-from query.claim_models import ClaimAnswer, ClaimPage, ClaimWithCode, NewClaim, Provision, Provisioned
+from query.claim_models import ClaimAnswer, ClaimPage, ClaimWithCode, NewClaim
 from query.problems import RESPONSES
 from query.registry_base import Admin, After, Changing, Limit, Named, secret, tagged
-
-_code = HTTPBearer(auto_error=False, description="A claim's code (`headwater claims add NAME`).")
 
 
 def claim_routes(registry: Registry, directory: Directory, models: Collection[str] = ()) -> APIRouter:
@@ -35,14 +28,6 @@ def claim_routes(registry: Registry, directory: Directory, models: Collection[st
     add("/claims", routes.add, methods=["POST"], status_code=201, summary="Add a claim; shows its code once")
     add("/claims/{name}", routes.claim, methods=["GET"], summary="One claim")
     add("/claims/{name}", routes.remove, methods=["DELETE"], status_code=204, summary="Remove a claim")
-    return router
-
-
-def provision_route(provisioner: Provisioner, directory: Directory) -> APIRouter:
-    """The one route that a claim's code or certificate opens. `app.state.quotas`, if there, bounds attempts."""
-    router = APIRouter(prefix="/api/v1", tags=["registry"], responses=RESPONSES)
-    route = _Provisioning(provisioner, directory).provision
-    router.add_api_route("/provision", route, methods=["POST"], status_code=201, summary="A device adds itself")
     return router
 
 
@@ -85,29 +70,3 @@ class _Routes:
         claim = await self._changing.known(Claim, name)
         gone = Claim(name=name, digest="", removed=True, version=claim.version)
         await self._changing.replace(gone, None, who)
-
-
-class _Provisioning:
-    def __init__(self, provisioner: Provisioner, directory: Directory) -> None:
-        self._provisioner = provisioner
-        self._directory = directory
-
-    async def provision(
-        self,
-        request: Request,
-        asked: Provision,
-        response: Response,
-        header: Annotated[HTTPAuthorizationCredentials | None, Security(_code)],
-    ) -> Provisioned:
-        address = request.client.host if request.client is not None else ""
-        quotas: Quotas | None = getattr(request.app.state, "quotas", None)
-        if quotas is not None and (wait := quotas.provisioning(address)):
-            quotas.throttled("api")
-            raise Refused("over_quota", "too many come from this address by claims", retry_after=wait)
-        certificate = getattr(request.state, "certificate", None)
-        found = self._directory.claim_of(header.credentials if header is not None else "", certificate)
-        if not found:
-            raise Refused("bad_credentials", "give a claim's code as the bearer token: there is no such one")
-        given = await self._provisioner.provision(found, Asked(asked.name, asked.request, asked.attributes))
-        secret(response, given.device.version)
-        return Provisioned(name=given.device.name, token=given.token, certificate=given.certificate, ca=given.ca)

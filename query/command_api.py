@@ -15,11 +15,12 @@ from headwater.ids import check_device, fresh
 from headwater.registry import Identity
 from headwater.times import rfc3339
 from ingest.control import Control, Done
-from query.answering import TimedRoute, page, reply
+from query.answering import TimedRoute, page
 from query.auth import require
 from query.command_models import CommandAnswer, CommandPage, NewCommand
 from query.device_rights import Named, Speaks, Watches
 from query.problems import RESPONSES, Unanswerable
+from query.replies import reply
 
 Admin = Annotated[Identity, Depends(require("admin"))]
 CommandId = Annotated[str, Path(max_length=64, description="The command's id.", examples=["5d0c8b1f2e3a4c6d"])]

@@ -11,10 +11,11 @@ from fastapi import APIRouter, Path, Query, Response
 from headwater.config import Config
 from ingest.models import Models
 from query import answer_models, answers
-from query.answering import Cursor, From, Limit, Reader, TimedRoute, To, page, reply, rows_at_most, span
+from query.answering import Cursor, From, Limit, Reader, TimedRoute, To, page, rows_at_most, span
 from query.history import Ask, History
 from query.latest import Latest
 from query.problems import RESPONSES, Unanswerable
+from query.replies import reply
 from storage.contract import LiveDevice, LiveReader
 
 Named = Annotated[str, Path(max_length=128, description="The device's name.", examples=["7"])]

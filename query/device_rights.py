@@ -10,7 +10,8 @@ from fastapi.security import HTTPAuthorizationCredentials
 
 from headwater.errors import Refused
 from headwater.registry import Identity
-from query.auth import bearer, identity_of
+from query.asking import identity_of
+from query.auth import bearer
 
 Named = Annotated[str, Path(max_length=128, description="The device's name.", examples=["pump-7"])]
 _Header = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]

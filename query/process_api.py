@@ -4,24 +4,19 @@ In: probes and metrics. Out: an app with `/healthz`, `/readyz` and `/metrics`.
 """
 
 from fastapi import FastAPI
+from starlette.datastructures import State
 
 from headwater import __version__
-from headwater.config import Config
 from headwater.metrics import Metrics
-from ingest.contract import Door
-from query.answering import Answering
-from query.auth import metrics_digest
 from query.health import Health
 from query.problems import RESPONSES, answer_errors
 from query.system_api import process_routes
 
 
-def make_process_app(config: Config, door: Door, metrics: Metrics, health: Health) -> FastAPI:
-    """An app for a gateway or a consumer."""
+def make_process_app(state: State, metrics: Metrics, health: Health) -> FastAPI:
+    """An app for a gateway or a consumer. `state`: see `state_of`."""
     app = FastAPI(title="Headwater", version=__version__, docs_url=None, redoc_url=None, responses=RESPONSES)
-    app.state.door = door
-    app.state.metrics_digest = metrics_digest(config.http)
-    app.state.answering = Answering(config.query.time)
+    app.state = state
     answer_errors(app)
     app.include_router(process_routes(health, metrics))
     return app

@@ -11,11 +11,12 @@ from headwater.directory import Directory
 from headwater.registry_contract import Registry
 from ingest.provisioning import Provisioner, provisioner_on
 from query.asset_api import asset_routes
-from query.claim_api import claim_routes, provision_route
+from query.claim_api import claim_routes
 from query.decoder_api import decoder_routes
 from query.erasure_api import erasure_routes
 from query.group_api import group_routes
 from query.import_api import import_routes
+from query.provision_api import provision_route
 from query.registry_api import registry_routes
 from query.token_api import token_routes
 

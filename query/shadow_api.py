@@ -16,11 +16,12 @@ from headwater.shadow import Shadow, ShadowChange, changed, read_change, removed
 from headwater.times import rfc3339
 from ingest.control import Control, Done
 from ingest.shadow_writer import Make, Outcome, raised
-from query.answering import TimedRoute, reply
+from query.answering import TimedRoute
 from query.auth import require
 from query.command_models import ShadowAnswer, ShadowPatch
 from query.device_rights import Named, Speaks, Watches
 from query.problems import RESPONSES, Unanswerable
+from query.replies import reply
 
 Admin = Annotated[Identity, Depends(require("admin"))]
 IfMatch = Annotated[str | None, Header(max_length=64, description='As `version`: the ETag it must still have, `"3"`.')]

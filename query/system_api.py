@@ -6,21 +6,22 @@ In: `/api/v1/stream`, `/api/v1/flow`, `/healthz`, `/readyz`, `/metrics`. Out: ev
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
 from headwater.alarm import Alarm
 from headwater.config import Query as QueryConfig
-from headwater.errors import HeadwaterError
 from headwater.log import MESSAGES
 from headwater.metrics import Metrics
 from headwater.registry import Identity
 from ingest.contract import Door
-from query.answering import Reader, TimedRoute, reply
-from query.auth import identity_of, may_scrape
+from query.answering import Reader, TimedRoute
+from query.auth import may_scrape
 from query.events import EventStream
 from query.flow import Flow, FlowAnswer
 from query.health import Health, HealthAnswer
 from query.problems import RESPONSES, Unanswerable
+from query.process import Process
+from query.replies import reply
 from query.stream import Stream, Wanted, read_id
 from query.tail import Tail
 
@@ -102,7 +103,7 @@ def live_routes(streams: Streams, flow: Flow) -> APIRouter:
 
 def process_routes(health: Health, metrics: Metrics) -> APIRouter:
     """How the process is."""
-    routes = _Process(health, metrics)
+    routes = Process(health, metrics)
     router = APIRouter(responses=RESPONSES, route_class=TimedRoute)
     get = router.add_api_route
     get("/healthz", routes.healthz, tags=["system"], response_model=HealthAnswer, summary="Does the process live?")
@@ -153,31 +154,3 @@ class _Live:
 
     async def flow(self, _: Reader) -> Response:
         return reply(await self._flow.answer())
-
-
-class _Process:
-    def __init__(self, health: Health, metrics: Metrics) -> None:
-        self._health = health
-        self._metrics = metrics
-
-    async def healthz(self) -> Response:
-        return reply({"status": "ok", "checks": {}})
-
-    async def readyz(self, request: Request) -> Response:
-        """What is wrong is told to those who may read; the status to everyone."""
-        checks = await self._health.ready()
-        ready = all(check == "ok" for check in checks.values())
-        answer = reply({"status": "ok" if ready else "not_ready", "checks": checks if _may_read(request) else {}})
-        answer.status_code = 200 if ready else 503
-        return answer
-
-    async def metrics(self) -> Response:
-        text = await asyncio.to_thread(self._metrics.text)
-        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-def _may_read(request: Request) -> bool:
-    try:
-        return identity_of(request).may("read")
-    except HeadwaterError:
-        return False

@@ -20,7 +20,7 @@ from headwater.registry import Identity, Role, Signer, check_speaks_for
 from headwater.registry_contract import Registry
 from headwater.signatures import public_half, sign
 from headwater.times import now, rfc3339
-from query.auth import identity_of
+from query.asking import identity_of
 from query.group_models import Filters
 from query.problems import RESPONSES
 from query.registry_base import Changing

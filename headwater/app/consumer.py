@@ -40,6 +40,7 @@ from headwater.message import Rules
 from headwater.metrics import Metrics
 from headwater.supervise import Supervisor
 from query.health import Health
+from query.process import state_of
 from query.process_api import make_process_app
 from storage.contract import Record, Store
 from storage.delta_lake import DeltaLake
@@ -86,7 +87,7 @@ async def consuming(
         await patiently(stack, lambda: directory.following(events))
         crew = _Crew(config, events, metrics, states, roles)
         probes = {"log": events.ping, "tasks": partial(well, supervisor), "stores": crew.opened}
-        app = make_process_app(config, directory, metrics, Health(probes, states))
+        app = make_process_app(state_of(config, directory), metrics, Health(probes, states))
         served = await stack.enter_async_context(serving(app, address)) if address else ""
         await stack.enter_async_context(telling(events, metrics, "consumer", states))
         try:

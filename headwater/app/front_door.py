@@ -9,8 +9,6 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from fastapi import FastAPI
-
 from headwater.app.bridges import bridging
 from headwater.app.events import Events
 from headwater.app.large import blobs_of
@@ -27,8 +25,10 @@ from ingest.intake import LogIntake
 from ingest.mqtt.server import open_mqtt
 from ingest.quotas import Quotas
 from ingest.rates import reporting
+from query.gateway_app import GatewayApp
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from uvicorn._types import ASGI3Application  # starlette and uvicorn each have their own words for the same
 
 DRAIN_SECONDS = 15.0
@@ -46,7 +46,13 @@ class Addresses(NamedTuple):
 
 @asynccontextmanager
 async def front_door(
-    config: Config, app: FastAPI, events: Events, directory: Directory, metrics: Metrics, *, mqtt: Control | None
+    config: Config,
+    app: "FastAPI | GatewayApp",
+    events: Events,
+    directory: Directory,
+    metrics: Metrics,
+    *,
+    mqtt: Control | None,
 ) -> AsyncGenerator[Addresses]:
     """Open it; closed in order below the yield. `mqtt`: the commands and shadows that MQTT is about; None: no MQTT."""
     app.state.quotas = quotas = Quotas(config.quotas, time.monotonic)

@@ -6,6 +6,7 @@ In: a checked configuration. Out: a running front door until the block ends.
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
+from typing import TYPE_CHECKING
 
 from headwater.app.attached import patiently
 from headwater.app.events import open_events
@@ -19,12 +20,13 @@ from headwater.directory import Directory
 from headwater.log_lines import LogLines
 from headwater.metrics import Metrics
 from ingest.control import open_control
-from query.claim_api import provision_route
-from query.command_api import command_routes
+from query.gateway_app import GatewayApp
 from query.health import Health
-from query.process_api import make_process_app
-from query.shadow_api import shadow_routes
+from query.process import Process, state_of
 from storage.log_files import LogFiles
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
 @asynccontextmanager
@@ -43,11 +45,15 @@ async def receiving(config: Config, lines: LogLines | None = None) -> AsyncGener
         await patiently(stack, lambda: directory.following(events))
         control = await patiently(stack, lambda: open_control(events, config, metrics, sweeping=False))
         await directory.ruled()
-        app = make_process_app(config, directory, metrics, Health({"log": events.ping}, []))
-        app.include_router(command_routes(config, control))
-        app.include_router(shadow_routes(control))
         control.provisioner = provisioner = await stack.enter_async_context(provisioning(config, directory))
-        app.include_router(provision_route(provisioner, directory))
+        health, state = Health({"log": events.ping}, []), state_of(config, directory)
+
+        def api() -> "FastAPI":
+            from query.gateway_api import make_gateway_api  # noqa: PLC0415 - see `query.gateway_app`
+
+            return make_gateway_api(config, state, directory, metrics, health, control, provisioner)
+
+        app = GatewayApp(Process(health, metrics), state, api)
         await stack.enter_async_context(telling(events, metrics, "gateway"))
         yield await stack.enter_async_context(front_door(config, app, events, directory, metrics, mqtt=control))
 

@@ -3,10 +3,22 @@
 import subprocess
 import sys
 
-STORES = ["duckdb", "deltalake", "pyarrow", "elasticsearch", "pymongo", "redis", "aiobotocore", "obstore", "aiomysql"]
+NOT_LOADED = [
+    "fastapi",
+    "cryptography",
+    "aiomysql",
+    "obstore",
+    "duckdb",
+    "deltalake",
+    "pyarrow",
+    "elasticsearch",
+    "pymongo",
+    "redis",
+    "aiobotocore",
+]
 
 
-def test_a_gateway_loads_no_library_of_a_store():
-    seen = f"import sys, headwater.commands.gateway; print(*sorted({{*{STORES}}} & sys.modules.keys()))"
+def test_a_gateway_begins_without_what_few_gateways_use():
+    seen = f"import sys, headwater.commands.gateway; print(*sorted({{*{NOT_LOADED}}} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == []

@@ -11,9 +11,9 @@ from headwater.config import Config
 from headwater.metrics import Metrics
 from headwater.registry import Identity
 from ingest.control import Control, open_control
-from query.answering import Answering
 from query.command_api import command_routes
 from query.problems import answer_errors
+from query.replies import Answering
 from query.shadow_api import shadow_routes
 from tests.ingest.mqtt.kit import Clock, ScriptedDoor
 from tests.ingest.mqtt.log_kit import MemoryLog

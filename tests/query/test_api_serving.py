@@ -148,7 +148,7 @@ async def test_an_answer_that_takes_too_long_is_cut(tmp_path: Path) -> None:
 
 
 async def test_too_many_questions_at_once_are_told_to_come_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("query.answering.MOST_QUESTIONS", 2)
+    monkeypatch.setattr("query.replies.MOST_QUESTIONS", 2)
     go_on = asyncio.Event()
 
     async def held() -> None:

@@ -13,7 +13,7 @@ from headwater.credentials import digest
 from headwater.directory import Directory
 from headwater.errors import Refused
 from headwater.registry import ApiKey, Device, Identity
-from query.auth import is_local
+from query.asking import is_local
 from storage.sqlite_registry import SqliteRegistry
 from tests.query.registry_app import registry_app
 
