@@ -6,7 +6,7 @@ In: what a payload has for its time. Out: microseconds UTC, or None for what is 
 from datetime import UTC, datetime
 from typing import Any
 
-from ingest.decoders.draft import numeric
+from ingest.decoders.draft import NUMBERS, numeric
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_2001 = 978_307_200
@@ -23,7 +23,7 @@ def instant(value: Any) -> int | None:
         if found is None:
             return _written(value.strip())
         value = found
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, NUMBERS):
         return None
     if value < _YEAR_2001:
         return None
@@ -37,7 +37,7 @@ def seconds(value: Any) -> int | None:
     """Microseconds of a number, or numeric text, of seconds since 1970, however small; None for anything else."""
     if isinstance(value, str):
         value = numeric(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 253_402_300_800:
+    if isinstance(value, bool) or not isinstance(value, NUMBERS) or not 0 < value < 253_402_300_800:
         return None
     return round(value * 1_000_000)
 

@@ -18,13 +18,24 @@ from typing import Any
 from headwater.errors import Rejected
 from headwater.message import Heard, Message, Number, Position
 from ingest.contract import Payload
-from ingest.decoders.parts import EXACT, short
+from ingest.decoders.parts import EXACT, LEAST, short
 
 TEXT = 1024
 NAME = 128
 DEPTH = 32
 MOST = 256
 COMMAND = "command"
+SCALARS = frozenset({float, int, str, bool, type(None)})
+"""What JSON's values are, beside objects and arrays. A look at the class is cheap, one at `Mapping` is dear."""
+
+NUMBERS = (int, float)
+"""For `isinstance`, which a union written out makes anew each time."""
+
+_PLACES = tuple(map(str, range(MOST)))
+"""Names of an array's first values, written out once."""
+
+_ARRAYS = (list, tuple)
+_NESTED = (dict, *_ARRAYS, Mapping)
 _REMEMBERED = 10_000
 _good: set[str] = set()
 """Names that were looked at once and may be names of fields."""
@@ -54,25 +65,24 @@ class Draft:
 
     def put(self, name: str, value: Any) -> None:
         """Any scalar: numbers and booleans are fields, texts texts; null, blank and "unavailable" are nothing."""
-        if value.__class__ is float:
+        kind = value.__class__
+        if kind is float:
             if isfinite(value):
                 self.fields[name] = value
             else:
                 self.note(name, "not a finite number")
-        elif value is None:
-            return
-        elif value.__class__ is bool:
-            self.fields[name] = value
-        elif isinstance(value, int):
-            if -EXACT <= value <= EXACT:
-                self.fields[name] = value
-            else:
-                self.texts[name] = str(value)
         elif isinstance(value, str):
             if value not in NOTHING:
                 self.texts[name] = value if len(value) <= TEXT else value[: TEXT - 1] + "…"
-        else:
-            raise Rejected("bad_shape", f"{short(name)} is {type(value).__name__}; a value is a number or a text")
+        elif kind is bool:
+            self.fields[name] = value
+        elif isinstance(value, int):
+            if LEAST <= value <= EXACT:
+                self.fields[name] = value
+            else:
+                self.texts[name] = str(value)
+        elif value is not None:
+            raise Rejected("bad_shape", f"{short(name)} is {kind.__name__}; a value is a number or a text")
 
     def number(self, name: str, value: Any) -> None:
         """`put`, and a text that is a number is one: `"21.5"`, `" 7 "`; any other text stays a text."""
@@ -84,7 +94,7 @@ class Draft:
 
     def tree(self, value: Any, prefix: str = "") -> None:
         """Every scalar below an object or array, by its path."""
-        if isinstance(value, Mapping | list | tuple):
+        if value.__class__ not in SCALARS and isinstance(value, _NESTED):
             self._below(value, f"{prefix}." if prefix else "", DEPTH)
         else:
             self.put(prefix, value)
@@ -95,23 +105,22 @@ class Draft:
             raise Rejected("too_deep", f"objects or arrays are nested more than {DEPTH} deep")
         if len(before) > NAME:
             before = f"{shared(before[:-1])}."
-        mapping = value.__class__ is dict or isinstance(value, Mapping)
-        pairs = value.items() if mapping else enumerate(value)
+        if isinstance(value, _ARRAYS):
+            pairs = zip(_PLACES, value, strict=False) if len(value) <= MOST else enumerate(value)
+        else:
+            pairs = value.items()
         fields = self.fields
         for key, item in pairs:
             kind = item.__class__
-            if kind is dict or kind is list:
-                self._below(item, f"{before}{key}.", depth - 1)
-            elif kind is bool or (kind is float and isfinite(item)) or (kind is int and -EXACT <= item <= EXACT):
+            if (kind is float and isfinite(item)) or (kind is int and LEAST <= item <= EXACT) or kind is bool:
                 fields[f"{before}{key}"] = item
             elif kind is str and len(item) <= TEXT:
                 if item not in NOTHING:
                     self.texts[f"{before}{key}"] = item
+            elif kind not in SCALARS and isinstance(item, _NESTED):
+                self._below(item, f"{before}{key}.", depth - 1)
             elif item is not None:
-                if isinstance(item, Mapping | tuple):
-                    self._below(item, f"{before}{key}.", depth - 1)
-                else:
-                    self.put(f"{before}{key}", item)
+                self.put(f"{before}{key}", item)
 
     def note(self, name: str, why: str) -> None:
         """Say why a value is not there."""
@@ -162,9 +171,9 @@ class Draft:
 
     def messages(self) -> list[Message]:
         """`message`, in as many parts as it takes: what is too much for one message is said in several."""
-        names = [*self.fields, *self.texts]
-        if len(names) <= MOST:
+        if len(self.fields) + len(self.texts) <= MOST:
             return [self.message()]
+        names = [*self.fields, *self.texts]
         fields, texts, made = self.fields, self.texts, list[Message]()
         for start in range(0, len(names), MOST):
             part = names[start : start + MOST]
@@ -204,8 +213,10 @@ def said_to(name: str) -> str:
 
 def numeric(text: str) -> int | float | None:
     """The number that a text is, decimal and finite, or None."""
+    if text.isdigit() and text.isascii() and len(text) < 20:
+        return int(text)
     body = text.strip()
-    if not body or body[-1] not in "0123456789." or "_" in body:
+    if not body or body[-1] not in "0123456789." or body[0].isalpha() or "_" in body:
         return None
     try:
         if "." not in body:
@@ -221,10 +232,11 @@ def numeric(text: str) -> int | float | None:
 
 def as_float(value: Any) -> float | None:
     """A finite number of a number or numeric text, else None."""
-    if isinstance(value, str):
-        value = numeric(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
+    if value.__class__ is not float:
+        if isinstance(value, str):
+            value = numeric(value)
+        if isinstance(value, bool) or not isinstance(value, NUMBERS):
+            return None
     try:
         found = float(value)
     except OverflowError:

@@ -14,9 +14,10 @@ from headwater.message import Number
 EXACT = 2**53
 """Beyond it a whole number is not the same in every store: JSON readers and SQL doubles would round it."""
 
+LEAST = -EXACT
 SEQ_MOST = 2**63 - 1
 
-Whole = Annotated[int, msgspec.Meta(ge=-EXACT, le=EXACT)]
+Whole = Annotated[int, msgspec.Meta(ge=LEAST, le=EXACT)]
 Scalar = bool | Whole | float | str | None
 """A value of a field. null means that the device has none, as if the name had not been there."""
 
@@ -63,7 +64,7 @@ def check_shape(values: Mapping[str, object], place: str = "") -> None:
 def check_sizes(values: Mapping[str, object], place: str = "") -> None:
     """Raise `Rejected` naming the first whole number that a 64-bit float cannot hold exactly."""
     for name, value in values.items():
-        if isinstance(value, int) and not -EXACT <= value <= EXACT:
+        if isinstance(value, int) and not LEAST <= value <= EXACT:
             raise Rejected("number_too_large", f"{place}{short(name)} is a whole number beyond 2^53; send it as a text")
 
 

@@ -14,7 +14,7 @@ device's place: that comes with `DevEUI_location`. Reports on downlinks, joins a
 Source: ThingPark documentation, "Uplink Message", "Notification Message"; LoRaWAN 1.0.4, 5.5 (DevStatusAns).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from headwater.errors import Rejected
@@ -27,6 +27,8 @@ from ingest.decoders.lorawan.network import content, counter, eui, fault, heard,
 from ingest.decoders.trackers.xml_tree import Element, read_xml
 
 TOPICS = ("#/mqtt/things/{device}/uplink", "#/mqtt/things/{device}/downlink")
+
+_NUMBERS = ("FPort", "SpFact", "Frequency", "ADRbit", "DevLrrCnt", "InstantPER", "MeanPER", "LostUplinksAS")
 
 
 def recognises(data: bytes) -> bool:
@@ -79,8 +81,13 @@ def _plain(element: Element) -> dict[str, Any]:
     return {element.name: body(element)}
 
 
+def _driver(body: dict[str, Any]) -> dict[str, Any]:
+    """Maker and model that choose the codec."""
+    return part(part(body["DriverCfg"]).get("mod")) if "DriverCfg" in body else {}
+
+
 def _about(draft: Draft, body: dict[str, Any]) -> None:
-    driver = part(part(body.get("DriverCfg")).get("mod"))
+    driver = _driver(body)
     texts(
         draft,
         (
@@ -96,31 +103,15 @@ def _about(draft: Draft, body: dict[str, Any]) -> None:
 
 def _uplink(draft: Draft, payload: Payload, body: dict[str, Any]) -> None:
     draft.seq = counter(body.get("FCntUp"))
-    stations = part(body.get("Lrrs")).get("Lrr", body.get("Lrrs"))
-    heard(draft, _stations(body, [part(one) for one in rows(stations)]))
-    numbers(
-        draft,
-        (
-            (name, body.get(name))
-            for name in (
-                "FPort",
-                "SpFact",
-                "Frequency",
-                "ADRbit",
-                "DevLrrCnt",
-                "InstantPER",
-                "MeanPER",
-                "LostUplinksAS",
-            )
-        ),
-    )
+    heard(draft, _stations(body))
+    numbers(draft, [(name, body[name]) for name in _NUMBERS if name in body])
     charge = as_float(body.get("BatteryLevel"))
     if charge is not None and 0 <= charge <= 100:
         draft.fields["battery"] = draft.fields["BatteryLevel"] = charge
     data = _hex(body.get("payload_hex"))
-    if data and body.get("PayloadEncryption") in {1, "1"}:
+    if data and body.get("PayloadEncryption") in (1, "1"):
         raise Rejected("encrypted", "the payload is encrypted by the application's key: let ThingPark decrypt it")
-    driver = part(part(body.get("DriverCfg")).get("mod"))
+    driver = _driver(body)
     maker, model = said(driver.get("pId")), said(driver.get("mId"))
     names = (f"{maker}/{model}" if model else "", model)
     content(draft, payload, body.get("payload"), data, counter(body.get("FPort", 0)), names)
@@ -128,11 +119,13 @@ def _uplink(draft: Draft, payload: Payload, body: dict[str, Any]) -> None:
         draft.tree(part(body["points"]), "points")
 
 
-def _stations(body: dict[str, Any], found: list[dict[str, Any]]) -> Iterable[tuple[str, Any, Any]]:
+def _stations(body: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     """Every base station that received it; where none is listed, the best one, which stands outside of the list."""
-    if not found:
-        found = [body] if "Lrrid" in body else []
-    return [(eui(one.get("Lrrid")), one.get("LrrRSSI"), one.get("LrrSNR")) for one in found]
+    listed = body.get("Lrrs")
+    found = rows(part(listed).get("Lrr", listed))
+    if not found and "Lrrid" in body:
+        found = [body]
+    return [(eui(one.get("Lrrid")), one.get("LrrRSSI"), one.get("LrrSNR")) for one in found if one.__class__ is dict]
 
 
 def _hex(value: Any) -> bytes | None:

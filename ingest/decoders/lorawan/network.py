@@ -15,7 +15,7 @@ from ingest.contract import Payload
 from ingest.decoders.draft import TEXT, Draft, as_float, numeric
 from ingest.decoders.explain import parse
 from ingest.decoders.naming import device_name
-from ingest.decoders.parts import EXACT, SEQ_MOST, short
+from ingest.decoders.parts import EXACT, LEAST, SEQ_MOST, short
 
 _EUI = re.compile(r"[0-9A-Fa-f]{2}([:-]?[0-9A-Fa-f]{2}){7}")
 _NORTH = frozenset({"latitude", "Latitude", "lat", "Lat", "gps_lat", "latitudeDeg"})
@@ -96,15 +96,12 @@ def numbers(draft: Draft, pairs: Iterable[tuple[str, Any]]) -> None:
     """Those that are numbers, texts that are numbers, or booleans."""
     fields = draft.fields
     for name, value in pairs:
-        kind = value.__class__
-        if kind is bool or (kind is int and -EXACT <= value <= EXACT):
-            fields[name] = value
+        found: Any = numeric(value) if value.__class__ is str else value
+        kind = found.__class__
+        if kind is bool or (kind is int and LEAST <= found <= EXACT):
+            fields[name] = found
         elif kind is float or kind is int:
-            draft.put(name, value)
-        elif kind is str:
-            found = numeric(value)
-            if found is not None:
-                draft.put(name, found)
+            draft.put(name, found)
 
 
 def heard(draft: Draft, found: Iterable[tuple[str, Any, Any]]) -> None:
@@ -163,7 +160,7 @@ def values(draft: Draft, given: Mapping[str, Any]) -> None:
     fields = draft.fields
     for name, value in given.items():
         kind = value.__class__
-        if kind is float or (kind is int and -EXACT <= value <= EXACT):  # JSON's numbers are finite
+        if kind is float or (kind is int and LEAST <= value <= EXACT):  # JSON's numbers are finite
             fields[name] = value
         else:
             draft.tree(value, name)

@@ -22,14 +22,15 @@ from headwater.errors import Rejected
 from headwater.message import Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
-from ingest.decoders.draft import DEPTH, Draft, numeric
+from ingest.decoders.draft import DEPTH, SCALARS, Draft, numeric
 from ingest.decoders.many import each
 from ingest.decoders.naming import device_name
-from ingest.decoders.platforms.jsons import object_at, point, read, text_at
+from ingest.decoders.platforms.jsons import point, read, text_at
 from ingest.decoders.platforms.units import described
 
 _OWN = frozenset({"id", "@id", "type", "@type", "@context", "scope"})
 _VALUES = ("value", "object", "languageMap", "vocab", "json", "valueList", "objectList")
+_VALUED = frozenset(_VALUES)
 _LD_TYPES = frozenset(
     {
         "Property",
@@ -42,10 +43,7 @@ _LD_TYPES = frozenset(
         "ListRelationship",
     }
 )
-_SCALARS = frozenset({int, float, bool, str, type(None)})
-_SIMPLE = frozenset({"Number", "Integer", "Float", "Text", "Boolean", "Property"})
-"""Types of attributes that most often have a plain value and nothing beside it."""
-
+_NUMBERS = ("Number", "Integer", "Float")  # no set: a type may be anything
 _BESIDES = frozenset(
     {
         "type",
@@ -147,7 +145,7 @@ def _messages(payload: Payload, one: Any) -> list[Message]:
     for name, said in entity.items():
         if name in _OWN:
             continue
-        value, moment, unit = _attribute(said)
+        value, moment, unit = (said, None, "") if said.__class__ in SCALARS else _attribute(said)
         draft = drafts.get(moment or at)
         if draft is None:
             draft = drafts[moment or at] = Draft(
@@ -174,20 +172,19 @@ def _put(draft: Draft, name: str, value: Any, unit: str) -> None:
         if place is not None and (name == "location" or draft.position is None):
             draft.place(*place)
             return
-    if unit == "FAH" and isinstance(value, int | float) and not isinstance(value, bool):
+    if unit == "FAH" and _is_number(value):
         value = round((value - 32) / 1.8, 9)
-    if draft.kind == "description" and name in _DESCRIBES:
-        name = _DESCRIBES[name]
-    if value.__class__ in _SCALARS and name != "batteryLevel":
-        if value != "urn:ngsi-ld:null":
-            draft.put(name, value)
-        return
-    if name == "batteryLevel" and isinstance(value, int | float) and not isinstance(value, bool):
+    if draft.kind == "description":
+        name = _DESCRIBES.get(name, name)
+    if name == "batteryLevel" and _is_number(value):
         if value == -1:
             draft.note(name, "-1: it cannot be known now")
             return
         draft.put("battery", round(value * 100, 6) if 0 <= value <= 1 else value)
-    draft.tree(value, name)
+    if value.__class__ not in SCALARS:
+        draft.tree(value, name)
+    elif value != "urn:ngsi-ld:null":
+        draft.put(name, value)
 
 
 def _beside(draft: Draft, name: str, said: Mapping[str, Any]) -> None:
@@ -195,7 +192,7 @@ def _beside(draft: Draft, name: str, said: Mapping[str, Any]) -> None:
     about = said.get("metadata")
     if isinstance(about, dict) and _is_attribute(said):
         more = {key: item for key, item in about.items() if key not in _KNOWN}
-    elif _type_of(said) in _LD_TYPES:
+    elif _is_linked(said):
         more = {key: item for key, item in said.items() if key not in _BESIDES}
     else:
         return
@@ -206,47 +203,62 @@ def _beside(draft: Draft, name: str, said: Mapping[str, Any]) -> None:
 
 def _attribute(said: Any) -> tuple[Any, int | None, str]:
     """(value, time, unit) of an attribute, in whichever form."""
-    if said.__class__ in _SCALARS:
-        return said, None, ""
-    if isinstance(said, dict) and len(said) == 2 and _type_of(said) in _SIMPLE:
-        value = said.get("value")
-        if value.__class__ in _SCALARS and (value.__class__ is not str or said["type"] == "Text"):
-            return value, None, ""
-    if not isinstance(said, dict) or not _is_attribute(said):
+    if said.__class__ is not dict:
         return _bare(said, 0), None, ""
-    about = object_at(said, "metadata") if isinstance(said.get("metadata"), dict) else {}
+    if len(said) == _FEW and "value" in said and said.get("type").__class__ is str:  # by far the most
+        return _value_of(said, 0), None, ""
+    if not _is_attribute(said):
+        return _bare(said, 0), None, ""
+    value = _value_of(said, 0)
+    about = said.get("metadata")
+    if about.__class__ is not dict:
+        about = {}
     moment = instant(said.get("observedAt") or _bare(about.get("TimeInstant") or about.get("timestamp"), 0))
     unit = said.get("unitCode") or _bare(about.get("unitCode") or about.get("unit"), 0)
-    return _bare(said, 0), moment, unit if isinstance(unit, str) else ""
+    return value, moment, unit if isinstance(unit, str) else ""
 
 
-def _type_of(said: Mapping[str, Any]) -> str:
+def _is_linked(said: Mapping[str, Any]) -> bool:
+    """An attribute of NGSI-LD, normalized."""
     kind = said.get("type")
-    return kind if isinstance(kind, str) else ""
+    return kind.__class__ is str and kind in _LD_TYPES
 
 
 def _is_attribute(said: Mapping[str, Any]) -> bool:
     """Normalized or concise: it has a value, and a type of its own or nothing that is not said beside values."""
-    if _type_of(said) in _LD_TYPES:
-        return True
-    return any(name in said for name in _VALUES) and (isinstance(said.get("type"), str) or _BESIDES.issuperset(said))
+    if _VALUED.isdisjoint(said):
+        return _is_linked(said)
+    return said.get("type").__class__ is str or _BESIDES.issuperset(said)
+
+
+def _value_of(said: Mapping[str, Any], depth: int) -> Any:
+    """The bare value of an attribute; a number in quotes is a number if its type says so."""
+    if "@value" in said:
+        return said["@value"]
+    value: Any = said["value"] if "value" in said else next((said[name] for name in _VALUES if name in said), None)
+    kind = value.__class__
+    if kind is str and said.get("type") in _NUMBERS:
+        found = numeric(value)
+        return value if found is None else found
+    return value if kind in SCALARS else _bare(value, depth + 1)
 
 
 def _bare(said: Any, depth: int) -> Any:
     """The value without what is said about it, all the way down."""
-    if isinstance(said, list):
-        return [_bare(one, depth + 1) for one in said] if depth < DEPTH else said
-    if not isinstance(said, dict) or depth >= DEPTH:
+    kind = said.__class__
+    if kind in SCALARS or depth >= DEPTH:
         return said
+    if kind is list:
+        return said if SCALARS.issuperset(map(type, said)) else [_bare(one, depth + 1) for one in said]
     if "@value" in said:
         return said["@value"]
     if _is_attribute(said):
-        value = next((said[name] for name in _VALUES if name in said), None)
-        if said.get("type") in ("Number", "Integer", "Float") and isinstance(value, str):
-            found = numeric(value)
-            return value if found is None else found
-        return _bare(value, depth + 1)
-    return {name: _bare(one, depth + 1) for name, one in said.items()}
+        return _value_of(said, depth)
+    return {name: one if one.__class__ in SCALARS else _bare(one, depth + 1) for name, one in said.items()}
+
+
+def _is_number(value: Any) -> bool:
+    return value.__class__ is int or value.__class__ is float
 
 
 def _is_place(value: Any) -> bool:

@@ -6,6 +6,7 @@ fixed32, fixed64, bytes, text, or a unix time; without one a varint is a whole n
 number of a repeated field of the outermost message, each of which is a message of its own.
 """
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qs
@@ -13,9 +14,7 @@ from urllib.parse import parse_qs
 from headwater.errors import Rejected
 from headwater.message import Number
 from ingest.decoders.parts import short
-from ingest.decoders.platforms.wire import blob, double, fields, signed, single, text, whole
-
-Path = tuple[int, ...]
+from ingest.decoders.platforms.wire import blob, double, fields, signed, single, text
 
 _KINDS = frozenset({"", "int", "sint", "bool", "float32", "float64", "fixed32", "fixed64", "bytes", "text"})
 TIMES = frozenset({"unix", "unix_ms", "unix_us", "unix_ns"})
@@ -23,19 +22,17 @@ _DEEPEST = 16
 _MOST = 256
 
 
-class Value(NamedTuple):
-    """One value. `kind`: its type in the schema."""
+Value = tuple[str, str, Number | str]
+"""Name, type in the schema, value."""
 
-    name: str
-    kind: str
-    value: Number | str
+Fields = dict[int, "tuple[str, str] | Fields"]
+"""By number: name and type of a value, or the fields of a message in there."""
 
 
 class Schema(NamedTuple):
-    """Name and type by path; `inner`: paths of messages in which there are such; `rows`: 0 for none."""
+    """`rows`: 0 for none."""
 
-    names: dict[Path, tuple[str, str]]
-    inner: frozenset[Path]
+    fields: Fields
     rows: int
 
 
@@ -48,7 +45,7 @@ def read_schema(query: str) -> Schema | None:
         return None
     if "protobuf" not in said:
         return None
-    names: dict[Path, tuple[str, str]] = {}
+    names: dict[tuple[int, ...], tuple[str, str]] = {}
     items = said["protobuf"][-1].split(",")
     for item in items:
         where, name, kind = (*item.split(":"), "", "")[:3]
@@ -60,8 +57,21 @@ def read_schema(query: str) -> Schema | None:
     rows = said.get("rows", ["0"])[-1]
     if len(names) > _MOST or not rows.isdecimal():
         raise Rejected("bad_value", f"a schema has at most {_MOST} fields, and `rows` is a field's number")
-    inner = frozenset(path[:length] for path in names for length in range(1, len(path)))
-    return Schema(names, inner, int(rows[:10]))
+    return Schema(_tree(names), int(rows[:10]))
+
+
+def _tree(names: Mapping[tuple[int, ...], tuple[str, str]]) -> Fields:
+    """A number that is both a value and a message is a message."""
+    root: Fields = {}
+    for path in sorted(names):
+        fields = root
+        for number in path[:-1]:
+            inner = fields.get(number)
+            if not isinstance(inner, dict):
+                inner = fields[number] = {}
+            fields = inner
+        fields[path[-1]] = names[path]
+    return root
 
 
 def rows_of(schema: Schema, data: bytes) -> list[list[Value]]:
@@ -69,33 +79,57 @@ def rows_of(schema: Schema, data: bytes) -> list[list[Value]]:
     rows: list[list[Value]] = []
     common: list[Value] = []
     for number, value in fields(data):
+        known = schema.fields.get(number)
         if number == schema.rows:
-            rows.append(_below(schema, (number,), blob(value)))
-        else:
-            common += _one(schema, (number,), value)
+            rows.append([])
+            _message(known if isinstance(known, dict) else {}, blob(value), rows[-1])
+        elif known is not None:
+            _field(known, value, common)
     return [common + row for row in rows] if schema.rows else [common]
 
 
-def _below(schema: Schema, path: Path, data: bytes) -> list[Value]:
-    return [found for number, value in fields(data) for found in _one(schema, (*path, number), value)]
+def _message(known: Fields, data: bytes, found: list[Value]) -> None:
+    for number, value in fields(data):
+        if number in known:
+            _field(known[number], value, found)
 
 
-def _one(schema: Schema, path: Path, value: int | bytes) -> list[Value]:
-    if path in schema.inner:
-        return _below(schema, path, blob(value))
-    known = schema.names.get(path)
-    return [Value(*known, _typed(known[1], value))] if known is not None else []
+def _field(known: tuple[str, str] | Fields, value: int | bytes, found: list[Value]) -> None:
+    if isinstance(known, dict):
+        _message(known, blob(value), found)
+    else:
+        name, kind = known
+        found.append((name, kind, _typed(kind, value)))
+
+
+def _fixed(value: int | bytes) -> int:
+    return int.from_bytes(blob(value), "little")
+
+
+def _hex(value: int | bytes) -> str:
+    return blob(value).hex()
+
+
+_WIRED: Mapping[str, Callable[[int | bytes], Number | str]] = {
+    "float32": single,
+    "float64": double,
+    "fixed32": _fixed,
+    "fixed64": _fixed,
+    "bytes": _hex,
+    "text": text,
+}
+"""Types whose values are on the wire in one way only."""
+
+_VARINTS: Mapping[str, Callable[[int], Number]] = {
+    "sint": lambda value: (value >> 1) ^ -(value & 1),
+    "int": lambda value: signed(value, 64),
+    "bool": bool,
+}
 
 
 def _typed(kind: str, value: int | bytes) -> Number | str:
-    if kind.startswith("float"):
-        return double(value) if kind == "float64" else single(value)
-    if kind.startswith("fixed"):
-        return int.from_bytes(blob(value), "little")
-    if kind == "bytes":
-        return blob(value).hex()
-    if kind == "text" or not isinstance(value, int):
+    if kind in _WIRED:
+        return _WIRED[kind](value)
+    if isinstance(value, bytes):
         return text(value)
-    if kind == "sint":
-        return (whole(value) >> 1) ^ -(whole(value) & 1)
-    return bool(value) if kind == "bool" else signed(value, 64) if kind == "int" else value
+    return _VARINTS[kind](value) if kind in _VARINTS else value

@@ -39,6 +39,9 @@ _PREFIX = re.compile(rb"^0?[xX]")
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)")
 _FACTORS = {"unix": 1_000_000, "unix_ms": 1000, "unix_us": 1, "unix_ns": 1e-3}
 _ONE = {4: "float32", 8: "float64"}
+_NAMES_BEGIN = 0x80
+"""With a lesser byte begins no array and no map, neither of CBOR nor of MessagePack."""
+
 _TIMES = ("timestamp", "time", "ts")
 _unpack = msgspec.msgpack.Decoder().decode
 
@@ -70,7 +73,8 @@ def _bytes(data: bytes, coding: str) -> bytes:
     body = data.strip()
     try:
         if coding == "hex" or (not coding and _HEX.fullmatch(body)):
-            return binascii.unhexlify(b"".join(_PREFIX.sub(b"", body).split()))
+            prefix = _PREFIX.match(body)
+            return binascii.unhexlify(b"".join(body[prefix.end() if prefix else 0 :].split()))
         if coding == "base64" or (not coding and _BASE64.fullmatch(body)):
             return b64decode(body, validate=True)
     except (binascii.Error, ValueError):
@@ -80,33 +84,35 @@ def _bytes(data: bytes, coding: str) -> bytes:
 
 def _laid_out(payload: Payload, data: bytes, layout: Layout, form: Format) -> Message:
     found = values(layout, data, little=form.little)
-    return _message(payload, [Value(entry.name, entry.kind, value) for entry, value in found])
+    return _message(payload, [(entry.name, entry.kind, value) for entry, value in found])
 
 
 def _counted(row: list[Value]) -> list[Value]:
     """The second value of a name, and what follows, is called `NAME.1`."""
     seen: dict[str, int] = {}
     made: list[Value] = []
-    for one in row:
-        count = seen[one.name] = seen.get(one.name, -1) + 1
-        made.append(one._replace(name=f"{one.name}.{count}") if count else one)
+    for name, kind, value in row:
+        count = seen[name] = seen.get(name, -1) + 1
+        made.append((f"{name}.{count}" if count else name, kind, value))
     return made
 
 
 def _message(payload: Payload, row: list[Value]) -> Message:
-    device = device_tag({one.name: one.value for one in row})
+    device = device_tag({name: value for name, _, value in row})
     draft = Draft(payload, device_name(device) if device else "")
-    for one in row:
-        factor = _FACTORS.get(one.kind)
+    for name, kind, value in row:
+        factor = _FACTORS.get(kind)
         if factor is None:
-            draft.put(one.name, one.value)
-        elif isinstance(one.value, int) and 0 < one.value * factor < 1 << 56:
-            draft.at = round(one.value * factor)
+            draft.put(name, value)
+        elif isinstance(value, int) and 0 < value * factor < 1 << 56:
+            draft.at = round(value * factor)
     return draft.message()
 
 
 def _named(data: bytes) -> list[dict[Any, Any]] | None:
     """The maps of a payload that names its values; None: it is none."""
+    if data[0] < _NAMES_BEGIN:
+        return None
     for read in (cbor, _unpack):
         try:
             said = read(data)

@@ -21,7 +21,7 @@ from headwater.errors import Rejected
 from headwater.message import Heard, Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
-from ingest.decoders.draft import Draft, as_float
+from ingest.decoders.draft import NUMBERS, SCALARS, Draft, as_float
 from ingest.decoders.naming import device_name
 from ingest.decoders.trackers.reading import each, read_json
 
@@ -35,6 +35,7 @@ _SCALED = {
     "5": ("solar_voltage", 1000),
 }
 _ABOUT = {"sn": "serial", "prod": "product", "rev": "revision", "fw": "firmware", "module": "module", "iccid": "iccid"}
+_NAMES = (int, str)
 _DONE = {"date", "device", "sqn", "lat", "lng", "posAcc", "analogues", "counters", "lora"}
 
 
@@ -71,38 +72,34 @@ def _edge(payload: Payload, root: Object) -> Message:
     draft.seq = _count(root.get("sqn"))
     for key, name in _ABOUT.items():
         value = about.get(key)
-        if isinstance(value, str | int | float):
+        if value is not None and value.__class__ in SCALARS:
             draft.put(name, str(value))
     for name, value in root.items():
         if name not in _DONE:
-            draft.tree(value, name) if isinstance(value, dict | list) else draft.put(name, value)
+            draft.put(name, value) if value.__class__ in SCALARS else draft.tree(value, name)
     inputs = root.get("inputs")
     if isinstance(inputs, int):
         draft.put("ignition", bool(inputs & 1))
     for group in ("analogues", "counters"):
-        for number, value in _numbered(root.get(group)):
-            draft.number(f"{group}.{number}", value)
-    counters = draft.fields
-    if "counters.0" in counters:
-        draft.put("battery_voltage", counters["counters.0"] / 1000)
-    if "counters.1" in counters:
-        draft.put("battery", counters["counters.1"] / 100)
+        _numbered(draft, group, root.get(group))
+    fields = draft.fields
+    if "counters.0" in fields:
+        draft.put("battery_voltage", fields["counters.0"] / 1000)
+    if "counters.1" in fields:
+        draft.put("battery", fields["counters.1"] / 100)
     draft.place(root.get("lat"), root.get("lng"), None, root.get("posAcc"))
     _radio(draft, root.get("lora"))
     return draft.message()
 
 
-def _numbered(values: Any) -> Sequence[tuple[str, Any]]:
-    """`[{"id": 1, "val": 4265}]`: the pairs of them that are whole."""
-    if not isinstance(values, list):
-        return ()
-    items: list[Any] = values
-    objects: list[dict[str, Any]] = [item for item in items if isinstance(item, dict)]
-    return [
-        (str(item["id"]), item["val"])
-        for item in objects
-        if isinstance(item.get("id"), int | str) and isinstance(item.get("val"), int | float)
-    ]
+def _numbered(draft: Draft, group: str, values: Any) -> None:
+    """`[{"id": 1, "val": 4265}]`: those of them that are whole."""
+    items: list[Any] = values if isinstance(values, list) else []
+    for item in items:
+        if item.__class__ is dict:
+            number, value = item.get("id"), item.get("val")
+            if isinstance(number, _NAMES) and isinstance(value, NUMBERS):
+                draft.put(f"{group}.{number}", value)
 
 
 def _radio(draft: Draft, lora: Any) -> None:

@@ -28,7 +28,7 @@ def read_json(data: bytes) -> Any:
         value = _anything(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = None
-    return value if isinstance(value, list | dict) else parse(data)
+    return value if value.__class__ is dict or value.__class__ is list else parse(data)
 
 
 def each(items: Sequence[Any], read: Callable[[dict[str, Any]], Sequence[Message]]) -> list[Message | Rejected]:

@@ -151,6 +151,11 @@ def test_a_payload_that_is_still_encrypted_is_refused() -> None:
     assert caught.value.reason == "encrypted"
 
 
+def test_an_odd_word_on_encryption_is_none() -> None:
+    made = one(post("actility_thingpark", {"DevEUI_uplink": PARK | {"PayloadEncryption": []}}))
+    assert made.fields["FPort"] == 2
+
+
 @pytest.mark.parametrize(
     ("var1", "said"),
     [("0", {"externalPowerSource": True}), ("254", {"battery": 100.0}), ("1", {"battery": 0.0}), ("255", {})],

@@ -230,3 +230,16 @@ def test_an_attribute_with_the_name_of_a_list_of_entities_is_one() -> None:
     said = {"id": "a", "type": "WasteContainer", "features": ["lid"], "data": [1]}
     made = only(decode, payload(json.dumps(said)))
     assert (made.texts["features.0"], made.fields) == ("lid", {"data.0": 1})
+
+
+def test_an_object_with_a_type_and_no_value_is_taken_by_its_paths() -> None:
+    said = {"id": "a", "type": "Room", "door": {"type": "Text", "colour": "red"}}
+    made = only(decode, payload(json.dumps(said)))
+    assert made.texts == {"type": "Room", "door.type": "Text", "door.colour": "red"}
+
+
+def test_arrays_of_any_length_are_numbered() -> None:
+    said = {"id": "a", "ecg": {"type": "Array", "value": [[7, 8], list(range(300))]}}
+    made = messages(decode, payload(json.dumps(said)))
+    fields = {name: value for message in made for name, value in message.fields.items()}
+    assert (fields["ecg.0.1"], fields["ecg.1.0"], fields["ecg.1.299"], len(fields)) == (8, 0, 299, 302)
