@@ -84,14 +84,17 @@ def _smart_one(draft: Draft, frame: bytes) -> None:
         draft.note("position", "the device says that it is not valid")
     else:
         _place(draft, frame)
-    draft.put("battery_good", not flags & 4)
-    for number, shift in ((1, 0), (2, 2)):
-        draft.put(f"input{number}_triggered", bool(state >> shift & 1))
-        draft.put(f"input{number}", bool(state >> shift & 2))
-    draft.put("message_type", state >> 4)
-    draft.put("vibration_triggered", bool(motion & 0x08))
-    draft.put("vibration", bool(motion & 0x10))
-    draft.put("motion", bool(motion & 0x40))
+    draft.fields |= {
+        "battery_good": not flags & 4,
+        "input1_triggered": bool(state & 1),
+        "input1": bool(state & 2),
+        "input2_triggered": bool(state & 4),
+        "input2": bool(state & 8),
+        "message_type": state >> 4,
+        "vibration_triggered": bool(motion & 0x08),
+        "vibration": bool(motion & 0x10),
+        "motion": bool(motion & 0x40),
+    }
 
 
 def _atlas(draft: Draft, frame: bytes) -> None:
@@ -99,13 +102,15 @@ def _atlas(draft: Draft, frame: bytes) -> None:
     if frame[7] == _NO_SPEED:
         raise Rejected("unsupported", "AtlasTrax: no position was taken")
     _place(draft, frame)
-    draft.put("input1", not flags & 2)
-    draft.put("input2", not flags & 4)
-    draft.put("charging", not flags & 8)
-    draft.put("vibration", bool(flags & 16))
-    draft.put("course", (flags >> 5) * 45)
-    draft.put("speed", frame[7])
-    draft.put("battery_good", not frame[8] & 0x80)
+    draft.fields |= {
+        "input1": not flags & 2,
+        "input2": not flags & 4,
+        "charging": not flags & 8,
+        "vibration": bool(flags & 16),
+        "course": (flags >> 5) * 45,
+        "speed": frame[7],
+        "battery_good": not frame[8] & 0x80,
+    }
 
 
 def _devices(root: Any) -> Sequence[Mapping[str, Any]]:
@@ -122,8 +127,7 @@ def _from_json(payload: Payload, values: Mapping[str, Any]) -> Message:
     esn = identity.get("esn")
     draft = Draft(payload, device_name(str(esn)) if isinstance(esn, str | int) and esn else "")
     draft.at = seconds(identity.get("unixTime"))
-    for name, value in about.items():
-        draft.tree(value, name) if isinstance(value, dict | list) else draft.put(name, value)
+    draft.tree(about)
     battery = about.get("batteryStatus")
     if isinstance(battery, str):
         draft.put("battery_good", battery == "Good")

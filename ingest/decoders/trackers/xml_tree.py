@@ -4,8 +4,9 @@ In: bytes. Out: an `Element`; or `Rejected`. Entities cannot be declared, becaus
 is loaded; depth and number of elements are bounded.
 """
 
-from typing import NamedTuple
 from xml.parsers import expat
+
+import msgspec
 
 from headwater.errors import Rejected
 
@@ -13,7 +14,7 @@ DEPTH = 32
 ELEMENTS = 50_000
 
 
-class Element(NamedTuple):
+class Element(msgspec.Struct):
     """A name without its namespace's prefix, attributes, the texts in it, and the elements in it."""
 
     name: str
