@@ -82,7 +82,7 @@ class MySqlReports(MySqlReportReader):
     async def write(self, batch: Sequence[Record]) -> None:
         """See `Store.write`: rows, rollups and ledger in one transaction. Raises `Stale` if what it had is gone."""
         kept = self._kept()
-        arrived = [r.body.received for r in batch if isinstance(r.body, Message) and r.body in kept]
+        arrived = [r.body.received for r in batch if isinstance(r.body, Message) and kept.remembers(r.body)]
         try:
             if arrived and max(arrived) >= self._bound:
                 self._bound = await extend(self._mysql, max(arrived), kept, self._rows)
@@ -126,7 +126,7 @@ class MySqlReports(MySqlReportReader):
         self._seen.check(applied, applied)
         messages, refused, ledger = take(batch, applied)
         counted, rows = split(messages, await _there(cursor, messages), kept)
-        await send_all(cursor, _PUT_ROWS, map(_row, rows), "")
+        await send_all(cursor, _PUT_ROWS, (_row(message, shown=message in kept) for message in rows), "")
         minutes = fold(counted)
         for period, length in LENGTHS.items():
             await _add(cursor, period, minutes if period == "minute" else widened(minutes, length))
@@ -156,9 +156,10 @@ async def _there(cursor: Cursor, messages: Sequence[Message]) -> set[tuple[str, 
     return there
 
 
-def _row(message: Message) -> str:
+def _row(message: Message, *, shown: bool) -> str:
     named = f"({quoted(message.device)},{quoted(message.id)}"
-    return f"{named},{message.received},{message.time},{quoted(encode(message).decode())})"
+    body = quoted(encode(message).decode()) if shown else "''"
+    return f"{named},{message.received},{message.time},{body})"
 
 
 def _line(key: Key, part: Part) -> str:

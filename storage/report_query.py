@@ -32,10 +32,11 @@ def of_rollups(
 def of_rows(
     mark: str, device: str | None, span: Span, since: int | None, after: tuple[int, int, str, str] | None
 ) -> Query:
-    """`since`: what was received before is over."""
+    """`since`: what was received before is over. Rows without a body are names, for who writes."""
     where = Where(mark)
     where.span("time", span)
     where.span("received", Span(since))
+    where.above("length(body)", 0)
     where.equal("device", device)
     where.after("time, received, id, device", after)
     query = f"SELECT body FROM report_row {where} ORDER BY time, received, id, device LIMIT {mark}"  # noqa: S608

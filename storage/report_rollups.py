@@ -21,6 +21,9 @@ PLACES = 30
 HOUR = 3600 * SECOND
 AHEAD = 24 * HOUR
 """`received` further ahead of our clock than this makes no row: no partition for a clock gone mad."""
+LATE = 7 * 24 * HOUR
+"""Of what was received so long before rows are shown, the names are kept for a while: a store that catches up finds
+what a device sent twice. Of what is older only the lake has anything, and has it once."""
 
 _ZERO = Decimal(0)
 _SMALL, _LARGE = 1e-13, 1e20
@@ -162,13 +165,17 @@ class Kept:
     def __contains__(self, message: Message) -> bool:
         return self.floor <= message.received < self.ceiling
 
+    def remembers(self, message: Message) -> bool:
+        """True if there is to be a row of it, be it with nothing but its name, until rows are dropped the next time."""
+        return self.floor - LATE <= message.received < self.ceiling
+
 
 def split(
     messages: Iterable[Message], there: set[tuple[str, str]], kept: Kept
 ) -> tuple[Sequence[Message], Sequence[Message]]:
     """(to be counted, to become rows), in the order of the topic. `there`: (device, id) of rows; those are left out.
 
-    A late message is counted without a row: nothing can tell later that it was.
+    A late message is counted without a row that is shown: once its name is dropped, nothing can tell that it was.
     """
     counted: list[Message] = []
     rows: list[Message] = []
@@ -176,10 +183,10 @@ def split(
         name = (message.device, message.id)
         if name in there:
             continue
+        there.add(name)
         counted.append(message)
-        if message in kept:
+        if kept.remembers(message):
             rows.append(message)
-            there.add(name)
     return counted, rows
 
 

@@ -27,6 +27,11 @@ class Where:
             self._conditions.append(f"{column} = {self._mark}")
             self.values.append(value)
 
+    def above(self, column: str, value: int) -> None:
+        """The column is greater."""
+        self._conditions.append(f"{column} > {self._mark}")
+        self.values.append(value)
+
     def after(self, columns: str, values: tuple[object, ...] | None) -> None:
         """The columns, as a row, come behind these values, if there are any."""
         if values is not None:

@@ -163,8 +163,10 @@ class SqliteReports:
         messages, refused, ledger = take(batch, applied)
         names = {(message.device, message.id) for message in messages}
         there = {name for name in names if connection.execute(_IS_THERE, name).fetchone()}
-        counted, rows = split(messages, there, self._kept())
-        connection.executemany(_PUT_ROW, [(m.device, m.id, m.received, m.time, encode(m)) for m in rows])
+        kept = self._kept()
+        counted, rows = split(messages, there, kept)
+        values = ((m.device, m.id, m.received, m.time, encode(m) if m in kept else b"") for m in rows)
+        connection.executemany(_PUT_ROW, values)
         minutes = fold(counted)
         for period, length in LENGTHS.items():
             parts = minutes if period == "minute" else widened(minutes, length)

@@ -73,6 +73,27 @@ async def test_the_same_message_received_hours_later_counts_once_while_its_row_i
     assert await rows(reports) == [first]
 
 
+async def test_what_was_sent_twice_counts_once_also_where_the_store_takes_it_days_later(
+    opens: Opens, clock: Clock
+) -> None:
+    async with opens(rows=3600) as store:
+        clock.now = T + 3 * DAY
+        first, again = (say({"v": 1}, time=T, received=T + n, ident="a") for n in range(2))
+        other = say({"v": 2}, time=T, received=T, ident="b")
+        await store.write(records([first]))
+        await store.write(records([again, other, other], start=1))
+        assert [(r.count, str(r.sum)) for r in await rollups(store)] == [(2, "3")]
+        assert (await rows(store), await ids(store)) == ([], [])
+        clock.now = T  # the clock of who reads is another one
+        assert await rows(store) == []
+
+
+async def test_a_repeat_in_one_batch_counts_once_however_old_it_is(reports: Reports, clock: Clock) -> None:
+    clock.now = T + 100 * DAY
+    await reports.write(records([say({"v": 1}), say({"v": 1})]))
+    assert [r.count for r in await rollups(reports)] == [1]
+
+
 async def test_a_late_message_is_counted_without_a_row(opens: Opens, clock: Clock) -> None:
     async with opens(rows=3600) as store:
         late = say({"v": 1}, time=T, received=T, ident="a")
