@@ -13,7 +13,7 @@ from tests.system.program import free_port
 from tests.system.senders import MqttSender, Sent
 from tests.system.stack import Part, Stack
 from tests.system.stack_kit import broker as kafka
-from tests.system.stack_kit import get, topic
+from tests.system.stack_kit import get, newest, rows, topic
 from tests.system.waiting import until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
@@ -92,10 +92,8 @@ def test_two_gateways_share_a_broker_and_one_killed_loses_and_doubles_nothing(st
 
         until(lambda: logged(stack) == {one["id"] for one in messages}, True, 60)
         until(lambda: rolled(stack), (COUNT, sum(range(COUNT))), 60)
-        rows = get(stack, "reports/rows?limit=5000")["items"]
-        assert sorted(one["fields"]["n"] for one in rows) == list(range(COUNT))
-        newest = {one["device"]: one["fields"]["n"]["value"] for one in get(stack, "devices?limit=100")["items"]}
-        assert {newest[f"pump-{n % DEVICES}"] for n in range(DEVICES)} == set(range(COUNT - DEVICES, COUNT))
+        assert sorted(one["fields"]["n"] for one in rows(stack)) == list(range(COUNT))
+        until(lambda: set(newest(stack).values()), set(range(COUNT - DEVICES, COUNT)), 30)
         assert gateways.read(1) < COUNT
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from headwater.commands.client import Client
 from tests.system.stack import Stack
-from tests.system.stack_kit import DEVICES, agreed, get, send, settled
+from tests.system.stack_kit import DEVICES, agreed, get, rows, send, settled
 from tests.system.waiting import until
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
@@ -52,6 +52,5 @@ def test_a_device_is_forgotten_by_every_server_and_the_audit_agrees(stack: Stack
     path = f"/api/v1/registry/erasures/{GONE}"
     until(lambda: client.call("GET", path).body["passes"], 1, 120)
     assert left(stack) == {}
-    rows = get(stack, "reports/rows?limit=5000")["items"]
-    assert len(rows) == COUNT - COUNT // DEVICES
+    assert len(rows(stack)) == COUNT - COUNT // DEVICES
     agreed(stack)
