@@ -19,6 +19,7 @@ import structlog
 from headwater.errors import Unavailable
 from ingest.agent.buffer import Buffer, NoRoom
 from ingest.agent.lines import buffered, names_device, passed_on
+from ingest.agent.place import Place, next_file
 from ingest.bridge.link import Broker, Link, OldBroker, linked
 from ingest.decoders.families import built_in
 
@@ -74,52 +75,34 @@ class Tail:
     async def run(self, stop: asyncio.Event) -> None:
         """Until told to stop."""
         while not stop.is_set():
-            file = self._next()
-            if file is not None:
+            place = Place.read(self._buffer.position(self._source))
+            found = next_file(self._path, place)
+            if found is not None:
+                file, offset = found
                 with file:
-                    await self._follow(file, stop)
+                    await self._follow(file, offset, place, stop)
             await _rest(stop)
 
-    def _next(self) -> BinaryIO | None:
-        """The file to be read now, at its position: the one that was not read to its end, if it still is there."""
-        inode, _, offset = self._buffer.position(self._source).partition(" ")
-        with suppress(OSError):
-            current = self._path.open("rb")
-            if not inode or os.fstat(current.fileno()).st_ino == int(inode):
-                current.seek(int(offset or 0))
-                return current
-            before = self._renamed(int(inode))
-            if before is not None and before.stat().st_size > int(offset):
-                current.close()
-                current = before.open("rb")
-                current.seek(int(offset))
-            return current
-        return None
-
-    def _renamed(self, inode: int) -> Path | None:
-        for path in self._path.parent.iterdir():
-            with suppress(OSError):
-                if path.name.startswith(self._path.name) and path.stat().st_ino == inode:
-                    return path
-        return None
-
-    async def _follow(self, file: BinaryIO, stop: asyncio.Event) -> None:
-        """Read it to the end, and on, until another has its name."""
-        inode, offset, quiet = os.fstat(file.fileno()).st_ino, file.tell(), 0
+    async def _follow(self, file: BinaryIO, offset: int, place: Place | None, stop: asyncio.Event) -> None:
+        """Read it to the end, and on, until another has its name. `place`: where reading had come to before."""
+        inode, quiet = os.fstat(file.fileno()).st_ino, 0
         while not stop.is_set():
             over = self._replaced(inode) and quiet >= _QUIET  # its writer may go on a little after it was renamed
             if os.fstat(file.fileno()).st_size < offset:
                 offset = 0  # it was cut to nothing
             file.seek(offset)
             data = await asyncio.to_thread(file.read, _READ)
+            if len(data) == _READ and b"\n" not in data:
+                data += await asyncio.to_thread(file.read, _LONGEST - _READ)
             end = data.rfind(b"\n") + 1
-            if not end and (len(data) == _READ or over):
+            if not end and (len(data) == _LONGEST or over):
                 end = len(data)
             quiet += 1
             if end:
                 quiet = 0
                 offset += end
-                await keep(self._buffer, _lines(data[:end]), self._source, f"{inode} {offset}")
+                place = Place.of(file, offset, place)
+                await keep(self._buffer, _lines(data[:end]), self._source, str(place))
             elif over:
                 return
             else:
@@ -165,7 +148,8 @@ class Mqtt:
         """What comes in one turn is kept in one transaction."""
         source = _TOPICS.source(topic)
         now = time.time_ns() // 1_000_000
-        if source.decoder == "native" or (not source.decoder and names_device(payload)):
+        native = source.decoder == "native" or (not source.decoder and names_device(payload))
+        if native and payload.strip():  # an empty line is none, and would never be taken
             self._coming.append(buffered(payload, now, source.device, again=True))
         else:
             self._coming.append(passed_on(topic, payload, now))
