@@ -28,6 +28,7 @@ from ingest.decoders.trackers.xml_tree import Element, read_xml
 
 TOPICS = ("#/mqtt/things/{device}/uplink", "#/mqtt/things/{device}/downlink")
 
+_TEXTS = ("DevEUI", "DevAddr", "CustomerID")
 _NUMBERS = ("FPort", "SpFact", "Frequency", "ADRbit", "DevLrrCnt", "InstantPER", "MeanPER", "LostUplinksAS")
 
 
@@ -81,24 +82,21 @@ def _plain(element: Element) -> dict[str, Any]:
     return {element.name: body(element)}
 
 
-def _driver(body: dict[str, Any]) -> dict[str, Any]:
-    """Maker and model that choose the codec."""
-    return part(part(body["DriverCfg"]).get("mod")) if "DriverCfg" in body else {}
+def _driver(body: dict[str, Any]) -> tuple[str, str]:
+    """Maker and model, "" where they are not said."""
+    if "DriverCfg" not in body:
+        return "", ""
+    driver = part(part(body["DriverCfg"]).get("mod"))
+    return said(driver.get("pId")), said(driver.get("mId"))
 
 
 def _about(draft: Draft, body: dict[str, Any]) -> None:
-    driver = _driver(body)
-    texts(
-        draft,
-        (
-            ("DevEUI", body.get("DevEUI")),
-            ("name", part(body.get("CustomerData")).get("name")),
-            ("model", driver.get("mId")),
-            ("manufacturer", driver.get("pId")),
-            ("DevAddr", body.get("DevAddr")),
-            ("CustomerID", body.get("CustomerID")),
-        ),
-    )
+    texts(draft, [(name, body[name]) for name in _TEXTS if name in body])
+    if "CustomerData" in body:
+        texts(draft, (("name", part(body["CustomerData"]).get("name")),))
+    maker, model = _driver(body)
+    if maker or model:
+        texts(draft, (("model", model), ("manufacturer", maker)))
 
 
 def _uplink(draft: Draft, payload: Payload, body: dict[str, Any]) -> None:
@@ -111,9 +109,8 @@ def _uplink(draft: Draft, payload: Payload, body: dict[str, Any]) -> None:
     data = _hex(body.get("payload_hex"))
     if data and body.get("PayloadEncryption") in (1, "1"):
         raise Rejected("encrypted", "the payload is encrypted by the application's key: let ThingPark decrypt it")
-    driver = _driver(body)
-    maker, model = said(driver.get("pId")), said(driver.get("mId"))
-    names = (f"{maker}/{model}" if model else "", model)
+    maker, model = _driver(body)
+    names = (f"{maker}/{model}", model) if model else ()
     content(draft, payload, body.get("payload"), data, counter(body.get("FPort", 0)), names)
     if "points" in body:
         draft.tree(part(body["points"]), "points")

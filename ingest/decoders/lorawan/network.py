@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from headwater.errors import Rejected
 from headwater.message import Heard
@@ -28,13 +28,13 @@ _MOST_HEARD = 64
 
 def part(value: Any) -> dict[str, Any]:
     """An object, or an empty one."""
-    return cast("dict[str, Any]", value) if value.__class__ is dict else {}
+    return value if value.__class__ is dict else {}
 
 
 def rows(value: Any) -> list[Any]:
     """An array; one object counts as an array of it."""
     if value.__class__ is list:
-        return cast("list[Any]", value)
+        return value
     return [value] if value.__class__ is dict else []
 
 
@@ -138,7 +138,7 @@ def content(draft: Draft, payload: Payload, given: Any, data: bytes | None, port
     `names`: under which the codec may be known, beside the model of the registry.
     """
     if given.__class__ is dict and given:
-        values(draft, cast("dict[str, Any]", given))
+        values(draft, given)
         return
     if not data:
         return
@@ -154,8 +154,8 @@ def content(draft: Draft, payload: Payload, given: Any, data: bytes | None, port
 
 def values(draft: Draft, given: Mapping[str, Any]) -> None:
     """What a codec made of a payload, with its own names."""
-    measured = given.get("messages")
-    if measured.__class__ is list and _seeed(draft, cast("list[Any]", measured)):
+    measured: Any = given.get("messages")
+    if measured.__class__ is list and _seeed(draft, measured):
         given = {name: value for name, value in given.items() if name != "messages"}
     fields = draft.fields
     for name, value in given.items():
