@@ -24,6 +24,8 @@ from storage.contract import Record, Store
 
 PATIENCE = 1.0  # seconds after which a write is waited for by resting, which keeps the membership
 _LOOK = 0.1  # seconds between two looks at such a write
+_ALL = 2**30  # records: more than any batch has
+_FEW = 10  # records: so many are never too much for a store's limits
 _TELLING = 100  # records: a smaller batch says nothing about the share that a store refuses
 
 
@@ -50,6 +52,9 @@ class Delivery:
         self._membership = membership
         self._config = config
         self._backoff = Backoff(config.retry_first, config.retry_most)
+        # The most records written at once: half as many after a write that was not done in time, since a store that is
+        # slow, but there, would never end one that is too large for its limits; twice as many after a quick one.
+        self._most = _ALL
         self._written = metrics.written.labels(store.name, topic)
         self._quarantined = metrics.quarantined.labels(store.name, topic)
         self._retries = metrics.retries.labels(store.name)
@@ -99,17 +104,19 @@ class Delivery:
             if not hand.records:
                 return
             hand.uncertain = True
+            records = hand.records[: self._most]
             try:
-                await self._write(subscription, hand.records)
+                await self._write(subscription, records)
             except PartialWrite as refusal:
-                self._judge(refusal, len(hand.records))
+                self._judge(refusal, len(records))
                 hand.condemn(refusal.reasons)
                 continue
             passing("writer.written")
-            self.applied.update(hand.positions)
-            self._count(self._written, len(hand.records))
-            hand.records = []
+            self.applied.update({record.partition: record.position for record in records})
+            self._count(self._written, len(records))
+            hand.records = hand.records[len(records) :]
             hand.uncertain = False
+            hand.hold()
 
     async def _reconcile(self, hand: Hand) -> None:
         """An earlier write of this hand may have happened, whatever it seemed."""
@@ -136,6 +143,7 @@ class Delivery:
         """`Store.write` within the time limit; a long one is waited for without losing the membership."""
         began = perf_counter()
         limit = self._config.write_time
+        done = False
         write = asyncio.create_task(self._store.write(records))
         try:
             await asyncio.wait((write,), timeout=min(PATIENCE, limit))
@@ -144,12 +152,21 @@ class Delivery:
             if not write.done():
                 raise Unavailable(f"{self._store.name} did not finish a write within {limit:g} s")
             write.result()
+            done = True
         finally:
+            took = perf_counter() - began
             if not write.done():
                 write.add_done_callback(_note_end)
                 write.cancel()
                 await asyncio.wait((write,), timeout=PATIENCE)
-        self._seconds.observe(perf_counter() - began)
+            self._adjust(len(records), took, done=done)
+        self._seconds.observe(took)
+
+    def _adjust(self, count: int, took: float, *, done: bool) -> None:
+        if not done and took > min(PATIENCE, self._config.write_time):
+            self._most = max(_FEW, count // 2)
+        elif done and took < PATIENCE:
+            self._most = min(2 * self._most, _ALL)
 
 
 def _note_end(write: "asyncio.Task[None]") -> None:

@@ -16,6 +16,7 @@ class ScriptedStore:
     """`script`: what the next writes do; then it just writes. `refuse`: which records it never takes.
 
     `refuses_late`: it makes the others of such a batch durable, and moves the ledger, before it says so.
+    `slow_beyond`: larger batches take it for ever.
     `writes`: the size of every batch it was given; `rows`: (partition, position) of what it has, in order.
     """
 
@@ -30,6 +31,7 @@ class ScriptedStore:
         self.records: list[Record] = []
         self.ledgers: dict[str, dict[int, int]] = {}
         self.writing = 0
+        self.slow_beyond = 10**9
 
     async def write(self, batch: Sequence[Record]) -> None:
         self.writing += 1
@@ -52,6 +54,8 @@ class ScriptedStore:
     async def _write(self, batch: Sequence[Record]) -> None:
         self.writes.append(len(batch))
         act = self.script.popleft() if self.script else "write"
+        if len(batch) > self.slow_beyond:
+            act = "hang"
         await asyncio.sleep(0)
         match act:
             case "unavailable":

@@ -113,6 +113,24 @@ async def test_a_store_that_hangs_is_cut_off_and_asked_again(desk: Desk) -> None
     assert desk.store.writes == [5, 5, 5]
 
 
+async def test_a_store_that_is_too_slow_for_a_large_batch_gets_it_in_parts_and_larger_ones_when_it_is_quick(
+    desk: Desk,
+) -> None:
+    desk.store.slow_beyond = 30
+    await put(desk.log, [message(n) for n in range(200)])
+    async with running(desk.writer):
+        await until(lambda: desk.count("written") == 200)
+        assert desk.balanced
+        desk.store.slow_beyond = 1000
+        before = len(desk.store.writes)
+        for start in range(200, 1000, 100):
+            await put(desk.log, [message(n) for n in range(start, start + 100)])
+            await until(lambda at=start: desk.count("written") == at + 100)  # type: ignore[misc]
+    assert desk.store.writes[:4] == [200, 100, 50, 25]
+    assert 100 in desk.store.writes[before:], "in one piece again"
+    assert desk.store.rows == positions(0, range(1000))
+
+
 async def test_a_store_that_hangs_past_the_session_keeps_its_partitions(
     tmp_path: Path, store: ScriptedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
