@@ -47,7 +47,8 @@ from storage.delta_lake import DeltaLake
 from storage.lake_maintenance import Maintainer
 from storage.lake_refill import refill
 
-WORKER_SECONDS = 90.0
+WORKER_SECONDS = 85.0
+LAKE_SECONDS = 10.0
 
 SELECTOR = "selector"
 _NAMES = {
@@ -78,6 +79,7 @@ async def consuming(
     metrics = Metrics()
     states: list[WorkerState] = []
     supervisor = Supervisor()
+    keepers = Supervisor()  # of the lake, which is closed when those have ended who work with it
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(
             keeping_logs(open_log_files(config), config.logging, lines, metrics, "consumer")
@@ -86,18 +88,20 @@ async def consuming(
         directory = Directory(config.ingest.anonymous)
         await patiently(stack, lambda: directory.following(events))
         crew = _Crew(config, events, metrics, states, roles)
-        probes = {"log": events.ping, "tasks": partial(well, supervisor), "stores": crew.opened}
+        tasks = {"tasks": partial(well, supervisor), "lake": partial(well, keepers)}
+        probes = {"log": events.ping, "stores": crew.opened, **tasks}
         app = make_process_app(state_of(config, directory), metrics, Health(probes, states))
         served = await stack.enter_async_context(serving(app, address)) if address else ""
         await stack.enter_async_context(telling(events, metrics, "consumer", states))
         try:
-            supervisor.add("lake", crew.lake.run)
+            keepers.add("lake", crew.lake.run)
             for role in roles:
                 supervisor.add(f"role {role}", partial(crew.run, role))
             supervisor.add("log maintenance", partial(maintain_log, events))
             yield served
         finally:
             await supervisor.stop(WORKER_SECONDS)
+            await keepers.stop(LAKE_SECONDS)
 
 
 class _Crew:
