@@ -12,13 +12,13 @@ from headwater.config_stack import Kafka
 from headwater.errors import ConfigError, LogError, Unavailable
 from headwater.log import Entry, Hooks, NewEntry, Offset, Offsets, Partition, Subscription, TopicSpec
 from headwater.times import now
+from storage.group_lag import GroupLag
 from storage.kafka_client import Admin, new_admin, partition_of, started, within
 from storage.kafka_log_append import Appender
 from storage.kafka_log_member import Member, joined
 from storage.kafka_log_reader import Reader
 from storage.kafka_log_topics import log_id, prepare
 from storage.kafka_membership import commits
-from storage.sqlite_log_retention import GroupLag
 
 _partition = itemgetter(0)
 

@@ -17,6 +17,7 @@ import structlog
 from headwater.errors import ConfigError, LogError, Unavailable
 from headwater.log import Hooks, NewEntry, Offset, Subscription, TopicSpec
 from headwater.times import now
+from storage.group_lag import GroupLag
 from storage.process_lock import process_lock
 from storage.sqlite_file import make_folder, open_sqlite
 from storage.sqlite_folder import LATEST
@@ -25,7 +26,7 @@ from storage.sqlite_log_blocks import FORMAT, SCHEMA
 from storage.sqlite_log_group import Group
 from storage.sqlite_log_member import Member
 from storage.sqlite_log_reader import OwnReader
-from storage.sqlite_log_retention import GroupLag, Retention
+from storage.sqlite_log_retention import Retention
 from storage.sqlite_log_state import LogState, load_state
 
 _PRAGMAS = ("page_size=8192", "secure_delete=OFF", LATEST)

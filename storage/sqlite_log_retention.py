@@ -11,7 +11,8 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from headwater.log import Offset, Partition, TopicPartition, TopicSpec
+from headwater.log import Offset, TopicPartition, TopicSpec
+from storage.group_lag import GroupLag
 from storage.sqlite_log_blocks import block_id, remember_ends
 from storage.sqlite_log_compaction import Compaction
 from storage.sqlite_log_state import LogState, PartitionState
@@ -19,21 +20,6 @@ from storage.sqlite_log_state import LogState, PartitionState
 _STEP_BLOCKS = 200
 _STEP_SIZE = 4 * 2**20
 _SECOND = 1_000_000
-
-
-class GroupLag(NamedTuple):
-    """A partition that a group has not taken all of.
-
-    `behind`: entries. `age`: seconds since the next one was appended. `share`: how much of the way to being dropped by
-    age or size that entry has gone: an alarm at 0.5; it is lost at 1.
-    """
-
-    group: str
-    topic: str
-    partition: Partition
-    behind: int
-    age: float
-    share: float
 
 
 class Retention:

@@ -1,9 +1,10 @@
-"""Which log there is, and what is on it: one `case` a profile. Here by itself, since a gateway needs no store.
+"""Which log there is, and what is on it: one `case` a profile, whose library is loaded there.
 
 In: the configuration. Out: an open log, closed below the yield. Raises `Unavailable` where the brokers are away.
 """
 
 from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, TypeAlias
 
 from headwater.config import Config, LogConfig
 from headwater.log import (
@@ -20,13 +21,15 @@ from headwater.log import (
     STATUS,
     TopicSpec,
 )
-from storage.kafka_log import KafkaLog, open_kafka_log
-from storage.sqlite_log import SqliteLog, open_log
+
+if TYPE_CHECKING:
+    from storage.kafka_log import KafkaLog
+    from storage.sqlite_log import SqliteLog
 
 _TOLD = TopicSpec(STATUS, 1, retention=600, retention_size=64 * 2**20)
 """What the processes of the stack tell each other: only the latest matters, so little is kept."""
 
-Events = SqliteLog | KafkaLog
+Events: TypeAlias = "SqliteLog | KafkaLog"
 
 
 def topics(config: LogConfig) -> list[TopicSpec]:
@@ -44,6 +47,10 @@ def open_events(config: Config) -> AbstractAsyncContextManager[Events]:
     """The log."""
     match config.profile:
         case "embedded":
+            from storage.sqlite_log import open_log  # noqa: PLC0415 - see above
+
             return open_log(config.data / "log.sqlite", topics(config.log), session=config.log.session)
         case "stack":
+            from storage.kafka_log import open_kafka_log  # noqa: PLC0415 - see above
+
             return open_kafka_log(config.kafka, [*topics(config.log), _TOLD], session=config.log.session)
