@@ -6,7 +6,8 @@ In: what a payload has for its time. Out: microseconds UTC, or None for what is 
 from datetime import UTC, datetime
 from typing import Any
 
-from ingest.decoders.draft import NUMBERS, numeric
+from ingest.decoders.draft import numeric
+from ingest.decoders.parts import NUMBERS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_2001 = 978_307_200

@@ -18,7 +18,7 @@ from typing import Any
 from headwater.errors import Rejected
 from headwater.message import Heard, Message, Number, Position
 from ingest.contract import Payload
-from ingest.decoders.parts import EXACT, LEAST, short
+from ingest.decoders.parts import EXACT, LEAST, NUMBERS, short
 
 TEXT = 1024
 NAME = 128
@@ -27,9 +27,6 @@ MOST = 256
 COMMAND = "command"
 SCALARS = frozenset({float, int, str, bool, type(None)})
 """What JSON's values are, beside objects and arrays. A look at the class is cheap, one at `Mapping` is dear."""
-
-NUMBERS = (int, float)
-"""For `isinstance`, which a union written out makes anew each time."""
 
 _PLACES = tuple(map(str, range(MOST)))
 """Names of an array's first values, written out once."""
@@ -71,7 +68,7 @@ class Draft:
                 self.fields[name] = value
             else:
                 self.note(name, "not a finite number")
-        elif isinstance(value, str):
+        elif kind is str:
             if value not in NOTHING:
                 self.texts[name] = value if len(value) <= TEXT else value[: TEXT - 1] + "…"
         elif kind is bool:
@@ -81,6 +78,8 @@ class Draft:
                 self.fields[name] = value
             else:
                 self.texts[name] = str(value)
+        elif isinstance(value, str):
+            self.put(name, str(value))
         elif value is not None:
             raise Rejected("bad_shape", f"{short(name)} is {kind.__name__}; a value is a number or a text")
 

@@ -21,6 +21,10 @@ Whole = Annotated[int, msgspec.Meta(ge=LEAST, le=EXACT)]
 Scalar = bool | Whole | float | str | None
 """A value of a field. null means that the device has none, as if the name had not been there."""
 
+NUMBERS = (int, float)
+NESTED = (dict, list)
+"""For `isinstance`, where a union in its place would be made anew each time."""
+
 Values = dict[str, Number | str | None]
 """Name → value, as it comes."""
 
@@ -56,7 +60,7 @@ def apart(values: Values) -> tuple[dict[str, Number], dict[str, str]]:
 def check_shape(values: Mapping[str, object], place: str = "") -> None:
     """Raise `Rejected` naming the first object or array. `place`: where the values stand, for the sentence."""
     for name, value in values.items():
-        if isinstance(value, dict | list):
+        if isinstance(value, NESTED):
             kind = "an object" if isinstance(value, dict) else "an array"
             raise Rejected("bad_shape", f"{place}{short(name)} is {kind}; a value is a number, a boolean or a text")
 

@@ -26,6 +26,7 @@ from ingest.decoders.ble.reading import Key
 from ingest.decoders.clocks import instant
 from ingest.decoders.draft import Draft
 from ingest.decoders.naming import mac_name
+from ingest.decoders.parts import NESTED
 from ingest.decoders.trackers.reading import read_json
 
 TOPICS = (
@@ -103,7 +104,7 @@ def _tag(payload: Payload, row: Object, gateway: str, key: Key) -> Message:
     say(draft, hexadecimal(row.get("rawData") or row.get("raw")), key)
     for name, value in row.items():
         if name not in _DONE:
-            draft.number(name, value) if not isinstance(value, dict | list) else draft.tree(value, name)
+            draft.number(name, value) if not isinstance(value, NESTED) else draft.tree(value, name)
     return draft.message()
 
 

@@ -32,6 +32,7 @@ from ingest.decoders.ble.theengs_sealed import sealed
 from ingest.decoders.draft import Draft, as_float
 from ingest.decoders.explain import parse
 from ingest.decoders.naming import device_name, mac_name
+from ingest.decoders.parts import NESTED
 
 TOPICS = ("#/BTtoMQTT/undecoded", "home/TheengsGateway/presence")
 _MARKS = ("BTtoMQTT", "presence")
@@ -51,7 +52,7 @@ def decode(payload: Payload) -> Sequence[Message | Rejected]:
     found = {} if "model" in value or _is_presence(value) else properties(value, keys_of(payload))
     draft = Draft(payload, _device(payload, value, found))
     for name, item in value.items():
-        if isinstance(item, dict | list):
+        if isinstance(item, NESTED):
             draft.tree(item, name)
         elif not found or name not in _RAW:
             draft.put(name, item)

@@ -15,6 +15,7 @@ from ingest.decoders.ble.makers.sensirion import sensirion
 from ingest.decoders.ble.makers.toothbrush import MODES, STATES
 from ingest.decoders.ble.reading import Reading, Value, Values
 from ingest.decoders.ble.theengs_models import BY_NAME, MODELS, Model
+from ingest.decoders.parts import NUMBERS
 
 _NAMES = {
     "acceleration_x": "accx",
@@ -116,7 +117,7 @@ def _renamed(values: Values, first: str = "tempc1") -> Values:
 
 
 def _both(celsius: str, fahrenheit: str, value: Value) -> Values:
-    if not isinstance(value, int | float):
+    if not isinstance(value, NUMBERS):
         return {celsius: None}
     return {celsius: value, fahrenheit: round(value * 9 / 5 + 32, 9)}
 
@@ -136,7 +137,7 @@ def _inode(advert: Advert, values: Values) -> Values:
     power, energy = values.pop("power"), values.pop("energy")
     unit, _ = values.pop("power_unit"), values.pop("energy_unit")
     water = unit == "m3" or advert.local_name.casefold() in {"water", "gas"}
-    mean = power / 1000 if isinstance(power, int | float) else None
+    mean = power / 1000 if isinstance(power, NUMBERS) else None
     found: Values = {"avg": mean, "avgu": "m³" if water else "kW", "sum": energy, "sumu": "m³" if water else "kWh"}
     return found | _renamed(values)
 
@@ -166,7 +167,7 @@ def _oral_b(advert: Advert, _: Values) -> Values:
 def _ruuvi(advert: Advert, values: Values) -> Values:
     for axis in ("acceleration_x", "acceleration_y", "acceleration_z"):
         value = values.get(axis)
-        if isinstance(value, int | float):
+        if isinstance(value, NUMBERS):
             values[axis] = value * _ACCELERATION
     exact = ruuvi(advert.manufacturer[RUUVI], advert.address)
     values |= {name: exact.get(name) for name in ("temperature", "humidity") if name in exact}
@@ -184,7 +185,7 @@ def _beacon(_: Advert, values: Values) -> Values:
 def _radioland(advert: Advert, values: Values) -> Values:
     for axis in ("acceleration_x", "acceleration_y", "acceleration_z"):
         value = values[axis]
-        if isinstance(value, int | float):
+        if isinstance(value, NUMBERS):
             values[axis] = round(value * 10 * _ACCELERATION, 7)
     return _beacon(advert, values) if "measured_power" in values else _renamed(values)
 
@@ -192,7 +193,7 @@ def _radioland(advert: Advert, values: Values) -> Values:
 def _moko(_: Advert, values: Values) -> Values:
     for axis in "xyz":
         value = values.pop(f"acceleration_{axis}", None)
-        if isinstance(value, int | float):
+        if isinstance(value, NUMBERS):
             values[f"{axis}_axis"] = round(value * 10 * _ACCELERATION, 9)
     return _renamed(values)
 
@@ -220,7 +221,7 @@ def _parasite(_: Advert, values: Values) -> Values:
     """Shares of 65535, where we take them of 65536."""
     for name in ("humidity", "moisture"):
         value = values[name]
-        if isinstance(value, int | float):
+        if isinstance(value, NUMBERS):
             values[name] = value * 65536 / 65535
     return _renamed(values)
 
@@ -241,7 +242,7 @@ def _kkm(_: Advert, values: Values) -> Values:
     """Hundredths, the rest cut off."""
     for name in ("temperature", "humidity"):
         value = values.get(name)
-        if isinstance(value, int | float):
+        if isinstance(value, NUMBERS):
             values[name] = floor(value * 100) / 100
     return _renamed(values)
 
@@ -259,7 +260,7 @@ def _band(_: Advert, values: Values) -> Values:
 def _tyre(_: Advert, values: Values) -> Values:
     """Pressure in bar."""
     pressure = values["pressure"]
-    if isinstance(pressure, int | float):
+    if isinstance(pressure, NUMBERS):
         values["pressure"] = pressure / 1000
     return _renamed(values) | {"unit.pres": "bar"}
 

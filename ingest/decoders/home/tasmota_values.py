@@ -10,6 +10,7 @@ from typing import Any
 from ingest.decoders.clocks import instant, seconds
 from ingest.decoders.draft import Draft, numeric
 from ingest.decoders.home.values import decimal, fill
+from ingest.decoders.parts import NUMBERS
 
 _UPTIME = re.compile(r"(?:(\d{1,6})[T ])?(\d{1,3}):(\d{2}):(\d{2})")
 _IDS = frozenset(
@@ -158,4 +159,4 @@ def as_rssi(value: Any) -> float | None:
     """A signal in dBm, or None."""
     if isinstance(value, str):
         value = numeric(value)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value < 0 else None
+    return float(value) if isinstance(value, NUMBERS) and not isinstance(value, bool) and value < 0 else None

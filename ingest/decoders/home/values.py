@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from headwater.errors import Rejected
 from ingest.decoders.draft import DEPTH, MOST, NAME, NOTHING, TEXT, Draft, numeric, shared
 from ingest.decoders.explain import anything
-from ingest.decoders.parts import EXACT
+from ingest.decoders.parts import EXACT, NUMBERS
 
 _JSON = b'{["'
 _DECIMAL = frozenset("0123456789.-+ ")
@@ -104,6 +104,6 @@ def text_of(values: Mapping[str, Any], *names: str) -> str:
         found = values.get(name)
         if isinstance(found, str) and found:
             return found
-        if isinstance(found, int | float) and not isinstance(found, bool):
+        if isinstance(found, NUMBERS) and not isinstance(found, bool):
             return str(found)
     return ""

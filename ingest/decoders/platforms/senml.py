@@ -26,7 +26,7 @@ from ingest.contract import Payload
 from ingest.decoders.draft import Draft, as_float, numeric, shared
 from ingest.decoders.many import FAULTS
 from ingest.decoders.naming import device_name
-from ingest.decoders.parts import short
+from ingest.decoders.parts import NUMBERS, short
 from ingest.decoders.platforms.cbor import cbor
 from ingest.decoders.platforms.units import MEASURED, described, in_usual, usual
 
@@ -201,9 +201,9 @@ class _Pack:
         value, add = record.get(key, 0 if base in record else None), self._base.get(base, 0)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, NUMBERS):
             raise Rejected("wrong_type", f"`{key}` is a number")
-        return value + add if add and isinstance(add, int | float) else value
+        return value + add if add and isinstance(add, NUMBERS) else value
 
     def _name(self, record: dict[str, Any]) -> tuple[str, str]:
         """(device, the value's own name, which may be blank)."""

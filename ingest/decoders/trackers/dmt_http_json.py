@@ -21,8 +21,9 @@ from headwater.errors import Rejected
 from headwater.message import Heard, Message
 from ingest.contract import Payload
 from ingest.decoders.clocks import instant
-from ingest.decoders.draft import NUMBERS, SCALARS, Draft, as_float
+from ingest.decoders.draft import SCALARS, Draft, as_float
 from ingest.decoders.naming import device_name
+from ingest.decoders.parts import NUMBERS
 from ingest.decoders.trackers.reading import each, read_json
 
 Object = Mapping[str, Any]

@@ -21,6 +21,7 @@ from ingest.contract import Payload
 from ingest.decoders.clocks import seconds
 from ingest.decoders.draft import Draft
 from ingest.decoders.naming import device_name
+from ingest.decoders.parts import NESTED, NUMBERS
 from ingest.decoders.trackers.reading import each, read_json
 
 _HANDLED = {"ident", "timestamp", "position.latitude", "position.longitude", "position.altitude"}
@@ -44,14 +45,14 @@ def _read(payload: Payload, values: Mapping[str, Any]) -> Sequence[Message]:
             continue
         if value.__class__ is bool or value.__class__ is float:  # nearly all of its many are; JSON has no NaN
             fields[name] = value
-        elif isinstance(value, dict | list):
+        elif isinstance(value, NESTED):
             draft.tree(value, name)
-        elif name in _TEXTS and isinstance(value, int | float):
+        elif name in _TEXTS and isinstance(value, NUMBERS):
             draft.put(name, str(value))
         else:
             draft.put(name, value)
     level = values.get("battery.level")
-    if isinstance(level, int | float):
+    if isinstance(level, NUMBERS):
         draft.put("battery", level)
     draft.place(values.get("position.latitude"), values.get("position.longitude"), values.get("position.altitude"))
     if values.get("position.valid") is False and draft.position is not None:

@@ -13,6 +13,7 @@ from ingest.contract import Payload
 from ingest.decoders.clocks import instant
 from ingest.decoders.draft import Draft, as_float
 from ingest.decoders.naming import device_name
+from ingest.decoders.parts import NUMBERS
 from ingest.decoders.trackers.reading import each
 from ingest.decoders.units import normal
 
@@ -111,7 +112,7 @@ def _smartcar(payload: Payload, root: Object) -> Sequence[Message]:
             draft.at = instant(_object(signal.get("meta")).get("oemUpdatedAt")) or draft.at
         elif isinstance(code, str):
             value, unit = body.get("value"), body.get("unit")
-            if isinstance(value, int | float) and not isinstance(value, bool) and unit in _UNITS:
+            if isinstance(value, NUMBERS) and not isinstance(value, bool) and unit in _UNITS:
                 value = normal(value, _UNITS[unit])
             draft.tree(value if "value" in body else body, _CARS.get(code, code))
     return (draft.message(),)

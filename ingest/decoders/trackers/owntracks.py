@@ -33,7 +33,7 @@ from ingest.contract import Payload
 from ingest.decoders.clocks import seconds
 from ingest.decoders.draft import Draft, as_float
 from ingest.decoders.naming import device_name
-from ingest.decoders.parts import short
+from ingest.decoders.parts import NESTED, short
 from ingest.decoders.trackers.owntracks_csv import read_csv
 from ingest.decoders.trackers.reading import asked, each, read_json
 
@@ -135,7 +135,7 @@ def _fill(draft: Draft, values: Object) -> None:
     for name, value in values.items():
         if name in _ELSEWHERE:
             continue
-        if isinstance(value, dict | list):
+        if isinstance(value, NESTED):
             draft.tree(value, name)
         elif name in _TEXTS and not isinstance(value, bool | None):
             draft.put(name, str(value))

@@ -25,6 +25,7 @@ from ingest.contract import Payload
 from ingest.decoders.clocks import instant
 from ingest.decoders.draft import Draft, as_float
 from ingest.decoders.naming import device_name
+from ingest.decoders.parts import NESTED
 from ingest.decoders.trackers.reading import asked, parameters, read_json
 from ingest.decoders.trackers.sigfox_frames import read_frame, read_tagged
 
@@ -72,7 +73,7 @@ def _read(payload: Payload) -> Mapping[str, Any]:
 
 
 def _put(draft: Draft, name: str, value: Any) -> None:
-    if isinstance(value, dict | list):
+    if isinstance(value, NESTED):
         draft.tree(value, name)
     elif name in _TRUTHS and value in {"true", "false"}:
         draft.put(name, value == "true")
