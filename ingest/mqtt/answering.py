@@ -4,6 +4,7 @@ In: receipts in the order of the PUBLISHes, and the intake's word that they are 
 what is valid and durable, to be routed; the end of the connection where the log did not take it.
 """
 
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 from headwater.registry import Identity
@@ -19,6 +20,8 @@ from ingest.mqtt.way import PUBACKED
 
 _EXPLAINED = 256
 """Characters of a reason string at most."""
+
+_AGAIN = "the log cannot take it now; send again"
 
 PUBRECED: Final = PUBREC << 24 | 2 << 16
 _TYPE: Final = 0xFFFF << 16
@@ -65,17 +68,22 @@ class Answering:
         """Answer the PUBLISHes at the head that are settled, and route what is valid."""
         if len(self._pending) == 1 and self._acknowledge_one(self._pending[0]):
             return
+        while self._settle():  # again, if behind something that failed there is more
+            pass
+
+    def _settle(self) -> bool:
+        """As far as the first that failed; True if there was one."""
         answers: list[int] = []
         settled = 0
-        failed = False
+        failed: PublishReceipt | None = None
         for receipt in self._pending:
             if receipt.waiting:
                 break
             settled += 1
-            failed = receipt.failed
-            if failed:
+            if receipt.failed:
+                failed = receipt
                 break
-            if receipt.rejections is None or self._terms.version == 4 or not receipt.answers:
+            if receipt.rejections is None or self._over or self._terms.version == 4 or not receipt.answers:
                 answers += receipt.answers
             else:
                 self._answer_each(receipt, answers)
@@ -83,12 +91,13 @@ class Answering:
             if receipt.publishes is not None or receipt.chosen:
                 self._broker.deliver(receipt, self._session.key)
         if not settled:
-            return
+            return False
         del self._pending[:settled]
         if answers:
             self._answer(answers)
-        if failed and not self._over:
-            self._wire.end(ReasonCode.SERVER_BUSY, "the log cannot take it now; send again")
+        if failed is not None:
+            self._fail(failed)
+        return failed is not None
 
     def _acknowledge_one(self, receipt: PublishReceipt) -> bool:
         """One message that nobody listens to, and that was valid: what there mostly is with one in flight."""
@@ -115,6 +124,29 @@ class Answering:
             self._session.changed()
         if not self._over:
             self._write(encoding.words(answers))
+        elif (heir := self._heir()) is not None:
+            heir.line.send(encoding.words([answer for answer in answers if answer & _TYPE == PUBRECED]))
+
+    def _fail(self, receipt: PublishReceipt) -> None:
+        """The log did not take these: they have to be sent again, also by whoever goes on with QoS 2."""
+        heir = self._heir()
+        if self._forget(receipt.answers) and heir is not None:
+            heir.line.end(ReasonCode.SERVER_BUSY, _AGAIN)
+        if not self._over:
+            self._wire.end(ReasonCode.SERVER_BUSY, _AGAIN)
+
+    def _forget(self, answers: Iterable[int]) -> bool:
+        """Nobody has these PUBLISHes; True if some of them have QoS 2, and are taken when they come again."""
+        received = self._session.received
+        ours = [answer & 0xFFFF for answer in answers if answer & _TYPE == PUBRECED]
+        return any([received.pop(packet_id, None) is not None for packet_id in ours])  # noqa: C419 - all of them
+
+    def _heir(self) -> Session | None:
+        """The session that goes on with what came here; the last one of them."""
+        heir = self._session.heir
+        while heir is not None and heir.heir is not None:
+            heir = heir.heir
+        return heir
 
     def _answer_each(self, receipt: PublishReceipt, before: list[int]) -> None:
         """Version 5: say of each message whether it was valid, and if not, why. `before`: what is to be sent first."""

@@ -202,6 +202,7 @@ class Inbound(Answering):
         source = self._sources.get(key)
         if source is None:
             if len(first.topic.encode()) > self._topic_length:
+                self._forget(answers)
                 self._wire.end(ReasonCode.QUOTA_EXCEEDED, f"a topic has {self._topic_length} bytes at most")
                 return
             if len(self._sources) >= _SOURCES:

@@ -65,6 +65,7 @@ def session_of(joined: Joined, agreed: Terms, line: Line, stream: Stream, broker
             agreed.aliases,
         )
     session = KeptSession(state, line, outbox, changed)
+    broker.plane.owner.unsettled.joins(session, joined.before)
     for pattern, grant in state.subscriptions:
         if broker.rights.may_subscribe(state.identity, pattern):
             hold(pattern, grant, session, broker)

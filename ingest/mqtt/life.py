@@ -236,6 +236,10 @@ class Life(asyncio.Protocol):
         """Stop reading the socket."""
         self._stream.pause()
 
+    def send(self, data: bytes) -> None:
+        """Packets for the client; nothing where it is gone."""
+        self._stream.send(data)
+
     def resume(self) -> None:
         """Read it again; until now the client could not be heard."""
         if self._stream.paused:

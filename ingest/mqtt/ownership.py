@@ -20,21 +20,26 @@ from ingest.mqtt.packets import Connect, Will
 from ingest.mqtt.reasons import ReasonCode
 from ingest.mqtt.state import SESSION, SessionState, encode
 from ingest.mqtt.table import Known, Table
+from ingest.mqtt.unsettled import Unsettled
 
 _ATTEMPTS = 3
 """Claims that a connection makes, if others claim the session at the same time."""
 
 
 class Joined(NamedTuple):
-    """A claim that holds. `present`: there was a session to go on with. `start`: where what waits for it begins."""
+    """A claim that holds. `present`: there was a session to go on with. `start`: where what waits for it begins.
+
+    `before`: the nonce of whoever had it.
+    """
 
     state: SessionState
     present: bool
     start: int | None
+    before: str
 
 
 class _Claim:
-    __slots__ = ("attempts", "dirty", "present", "resume", "settled", "start", "state", "tell")
+    __slots__ = ("attempts", "before", "dirty", "present", "resume", "settled", "start", "state", "tell")
 
     def __init__(self, state: SessionState, tell: Callable[[Joined | None], None], *, resume: bool) -> None:
         self.state = state
@@ -43,6 +48,7 @@ class _Claim:
         self.attempts = 1
         self.present = self.dirty = self.settled = False
         self.start: int | None = None
+        self.before = ""
 
 
 class Ownership:
@@ -69,6 +75,7 @@ class Ownership:
         self._claims: dict[str, _Claim] = {}
         self._leaving: set[str] = set()
         self._dirty: set[str] = set()
+        self.unsettled = Unsettled(self._write)
         self._unwritten: dict[str, tuple[str, SessionState | None]] = {}
 
     # Connections of this gateway.
@@ -140,6 +147,7 @@ class Ownership:
     def leave(self, session: KeptSession, will: Will | None) -> Will | None:
         """Its connection has ended: returns the will, if it is to be published now. Called once."""
         session.over = True
+        self.unsettled.leaves(session)
         self._dirty.discard(session.key)
         if self.live.get(session.key) is session:
             del self.live[session.key]
@@ -188,6 +196,7 @@ class Ownership:
         claim.state = state
         if known is not None and before is not None and claim.resume and before.lives(self._wall()):
             claim.present = True
+            claim.before = before.nonce
             claim.state = _going_on(state, before)
             claim.dirty = claim.state != state
             claim.start = before.position if before.connected else known.waiting_from
@@ -213,7 +222,7 @@ class Ownership:
         claim = self._claims.get(nonce)
         if claim is not None and not claim.settled:
             claim.settled = True
-            claim.tell(Joined(claim.state, claim.present, claim.start))
+            claim.tell(Joined(claim.state, claim.present, claim.start, claim.before))
             if claim.dirty:
                 self.changed(key)
         elif state.connected and state.gateway == self._gateway and session is None and nonce not in self._leaving:
@@ -247,6 +256,8 @@ class Ownership:
             session = self.live.get(key)
             if session is not None:
                 self._save_soon(session)
+            else:
+                self.unsettled.settled(self.table.sessions.get(key), self.changed)
         unwritten, self._unwritten = self._unwritten, {}
         for nonce, (key, state) in unwritten.items():
             known = self.table.sessions.get(key)

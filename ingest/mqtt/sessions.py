@@ -22,14 +22,19 @@ class Line(Protocol):
         """Tell the client why, where its version can be told, and close."""
         ...
 
+    def send(self, data: bytes) -> None:
+        """Packets for the client; nothing where it is gone."""
+        ...
+
 
 class Session:
     """One client. `received`: packet ids of QoS 2 messages that came and were not released → True once logged.
 
-    `key`: names it among all sessions: identity and client id. `given`: topics of commands that it was sent.
+    `key`: names it among all sessions: identity and client id. `given`: topics of commands that it was sent. `heir`: it
+    is over, and another connection goes on with its `received`.
     """
 
-    __slots__ = ("client_id", "filters", "given", "identity", "key", "line", "outbox", "received")
+    __slots__ = ("client_id", "filters", "given", "heir", "identity", "key", "line", "outbox", "received")
 
     @property
     def lasting(self) -> bool:
@@ -45,6 +50,7 @@ class Session:
         self.filters: dict[str, Grant] = {}
         self.received: dict[int, bool] = {}
         self.given: set[str] = set()
+        self.heir: Session | None = None
 
     def deliver(self, message: Outgoing, grants: Sequence[Grant], sender: str) -> None:
         """Send it once, by the best of the subscriptions that fit, naming all of their identifiers."""
