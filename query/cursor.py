@@ -4,13 +4,17 @@ In: the order key of the last item. Out: text for URLs, opaque to those who carr
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import msgspec
 
 from query.problems import Unanswerable
 
 K = TypeVar("K")
+
+
+_BEYOND = 2**63
+"""Numbers that no store has: they are 64 bits at most."""
 
 
 class Cursors(Generic[K]):
@@ -29,6 +33,7 @@ class Cursors(Generic[K]):
         try:
             padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
             kind, log_id, its_order, after = self._decode(urlsafe_b64decode(padded))
+            _check_numbers(after)
         except (ValueError, msgspec.DecodeError):
             raise Unanswerable(
                 400, "bad_cursor", "this is no cursor: use `next` of the page before, as it is"
@@ -38,3 +43,10 @@ class Cursors(Generic[K]):
         if its_order != order:
             raise Unanswerable(400, "bad_cursor", f"this cursor goes on in the order {its_order!r}")
         return after
+
+
+def _check_numbers(key: object) -> None:
+    """Raises `ValueError` for a key that nobody was given."""
+    for part in cast("tuple[object, ...]", key):
+        if isinstance(part, int) and not -_BEYOND <= part < _BEYOND:
+            raise ValueError("beyond 64 bits")

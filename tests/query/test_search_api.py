@@ -1,5 +1,10 @@
 """Finding: candidates by word, field, place and time, devices near a place, rollups and rows; what is fresh is in it."""
 
+import json
+from base64 import urlsafe_b64encode
+
+import pytest
+
 from headwater.log import CANDIDATES, MESSAGES
 from headwater.message import Candidate, Position
 from storage.contract import ORIGIN_BITS, Record
@@ -93,6 +98,21 @@ async def test_rollups_and_rows_can_be_paged(api: Api) -> None:
     other = await api.get(f"/api/v1/reports/minute?limit=1&cursor={one['next']}")
     assert [*one["items"], *other["items"]] == minutes[:2]
     assert (await api.get(f"/api/v1/reports/hour?cursor={one['next']}", 400))["error"] == "bad_cursor"
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "order", "key"),
+    [
+        ("reports/rows", "rows", "asc", [2**63, 1, "a", "b"]),
+        ("reports/minute", "reports", "minute", [10**30, "a", "b"]),
+        ("devices/pump-7/candidates", "candidates", "desc", [-(2**70), "a"]),
+    ],
+)
+async def test_a_cursor_with_a_number_that_no_store_has_is_refused(
+    api: Api, path: str, kind: str, order: str, key: list[object]
+) -> None:
+    cursor = urlsafe_b64encode(json.dumps([kind, "log-1", order, key]).encode()).decode().rstrip("=")
+    assert (await api.get(f"/api/v1/{path}?cursor={cursor}", 400))["error"] == "bad_cursor"
 
 
 async def test_pages_of_rows_have_every_device_that_said_the_same_id_at_the_same_moment(api: Api) -> None:
