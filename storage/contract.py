@@ -35,7 +35,8 @@ class Store(Protocol):
         """Write the batch and move the ledger to its highest positions, atomically; return when that is durable.
 
         Records at or below the ledger must have no effect, whoever wrote them. Raises `PartialWrite` (those records
-        can never be stored, all others are durable), `Unavailable` (nothing is known to be written), `Stale`.
+        can never be stored, all others are durable; where the ledger has not moved, the others come again without
+        them), `Unavailable` (nothing is known to be written), `Stale`.
         """
         ...
 

@@ -73,7 +73,11 @@ class ElasticSearch:
         await self._active(self._names.ledger)
 
     async def write(self, batch: Sequence[Record]) -> None:
-        """See `Store.write`: documents first, then the ledger. Raises `Stale` if what it had is gone."""
+        """See `Store.write`: documents first, then the ledger. Raises `Stale` if what it had is gone.
+
+        The ledger moves only with a batch that is stored whole: a crash before the quarantine has the rest loses
+        nothing, since the batch comes again, and changes nothing.
+        """
         async with self._limit():
             refused = await self._write(batch)
         if refused:
@@ -87,8 +91,9 @@ class ElasticSearch:
         self._seen.check(keys, applied)
         sifted = sift(batch, applied, self._now(), self._retention)
         refused = {**sifted.refused, **await self._put(sifted.kept)}
-        await self._put_ledger(sifted.ledger)
-        self._seen.moved(sifted.ledger)
+        if not refused:
+            await self._put_ledger(sifted.ledger)
+            self._seen.moved(sifted.ledger)
         return refused
 
     async def _applied(self, keys: Sequence[tuple[str, int]]) -> Applied:

@@ -61,7 +61,11 @@ class SqliteSearch:
         self._now = now
 
     async def write(self, batch: Sequence[Record]) -> None:
-        """See `Store.write`: candidates, words and ledger in one transaction, on disk when this returns."""
+        """See `Store.write`: candidates, words and ledger in one transaction, on disk when this returns.
+
+        The ledger moves only with a batch that is stored whole: a crash before the quarantine has the rest loses
+        nothing, since the batch comes again, and changes nothing.
+        """
         refused = await self._file.write(lambda connection: self._apply(connection, batch))
         if refused:
             raise PartialWrite(refused)
@@ -69,8 +73,9 @@ class SqliteSearch:
     def _apply(self, connection: sqlite3.Connection, batch: Sequence[Record]) -> Mapping[int, str]:
         sifted = sift(batch, _ledger(connection, self._log_id), self._now(), self._retention)
         _put(connection, _newer(connection, sifted.kept))
-        rows = [(self._log_id, *key, position) for key, position in sifted.ledger.items()]
-        connection.executemany(_PUT_LEDGER, rows)
+        if not sifted.refused:
+            rows = [(self._log_id, *key, position) for key, position in sifted.ledger.items()]
+            connection.executemany(_PUT_LEDGER, rows)
         return sifted.refused
 
     async def ledger(self, topic: str) -> Mapping[int, int]:

@@ -161,6 +161,9 @@ async def test_a_time_days_ahead_is_refused_and_the_others_are_durable(store: Se
     assert list(refusal.value.reasons) == [1]
     async with opening() as other:
         assert await found(other, "pump") == [3, 1]
+        assert await other.ledger("candidates") == {}, "a crash now must bring it again: nobody has quarantined yet"
+        await other.write([written[0], written[2]])
+        assert await found(other, "pump") == [3, 1]
         assert await other.ledger("candidates") == highest(written)
 
 
