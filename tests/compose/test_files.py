@@ -1,10 +1,13 @@
 """What the stack's files say fits the program: every setting exists, every panel shows a metric there is."""
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from headwater.config import load
@@ -43,6 +46,20 @@ def test_every_credential_that_is_read_is_made_at_the_first_start() -> None:
     loop = re.search(r"^for name in (.+); do$", (ROOT / "deploy/credentials.sh").read_text("utf-8"), re.MULTILINE)
     assert loop is not None
     assert read == set(loop[1].split())
+
+
+@pytest.mark.parametrize("action", [["down", "--volumes"], ["logs"]])
+def test_what_was_started_by_a_profile_is_ended_and_read_with_the_rest(tmp_path: Path, action: list[str]) -> None:
+    """What stays up keeps the network and the volumes."""
+    told = tmp_path / "docker"
+    told.write_text('#!/bin/sh\necho "$@"\n', "utf-8")
+    told.chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    said = subprocess.run(
+        [ROOT / "scripts/stack", *action], env=path, capture_output=True, text=True, check=True
+    ).stdout
+    profiles = {profile for service in compose()["services"].values() for profile in service.get("profiles", ())}
+    assert set(re.findall(r"--profile (\w+)", said)) == profiles
 
 
 def test_the_dashboard_shows_only_metrics_that_exist() -> None:
