@@ -45,6 +45,7 @@ _OF_INTEREST = {
     b"host",
     b"idempotency-key",
     b"origin",
+    b"sec-fetch-site",
     b"transfer-encoding",
     b"x-forwarded-for",
     b"x-limit-d",
@@ -54,6 +55,8 @@ _KEPT = 512  # the longest target and content type that are remembered
 _QUERY = 4096
 _PARAMETERS = 100
 _NAME = 256  # what is longer is no valid name, and neither are its first letters
+_OWN = {b"none", b"same-origin"}
+"""What a browser says of what its user or a page of ours asked for."""
 _LISTS = {b"connection", b"content-encoding", b"forwarded", b"x-forwarded-for"}
 
 
@@ -210,9 +213,11 @@ def _named(query: str, name: str) -> str:
 def is_direct(values: dict[bytes, bytes]) -> bool:
     """False for what a proxy passes on, and for what a web page of another site makes a browser on this machine send.
 
-    The same rule as the API's: a name other than localhost may be one rebound to 127.0.0.1.
+    The same rule as the API's: a name other than localhost may be one rebound to 127.0.0.1. And a GET sends messages
+    here: a picture that a page has fetched comes without Origin, and browsers say whose it is by Sec-Fetch-Site (W3C
+    Fetch Metadata).
     """
-    if b"forwarded" in values or b"x-forwarded-for" in values:
+    if b"forwarded" in values or b"x-forwarded-for" in values or values.get(b"sec-fetch-site", b"none") not in _OWN:
         return False
     host = values.get(b"host", b"")
     origin = values.get(b"origin")

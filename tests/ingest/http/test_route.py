@@ -211,6 +211,8 @@ async def test_a_door_that_cannot_tell_is_no_refusal():
         ["Forwarded: for=10.0.0.9"],
         ["Origin: http://elsewhere.example"],
         ["Origin: null"],
+        ["Sec-Fetch-Site: cross-site"],
+        ["Sec-Fetch-Site: same-site"],
     ],
 )
 async def test_nobody_is_trusted_for_a_proxy_or_a_browser_on_this_machine(headers: list[str]):
@@ -231,6 +233,16 @@ async def test_who_is_trusted_is_decided_for_each_request_of_a_connection():
 async def test_a_page_of_this_server_may_send():
     async with site() as there:
         assert (await there.ask(post(MESSAGE, "Origin: http://localhost"))).status == 202
+        assert (await there.ask(post(MESSAGE, "Sec-Fetch-Site: same-origin"))).status == 202
+
+
+async def test_a_picture_in_a_page_of_another_site_sends_nothing():
+    """It is fetched with GET, and without Origin."""
+    picture = "GET /ingest?decoder=osmand&id=1&lat=1&lon=2 HTTP/1.1\r\nHost: 127.0.0.1\r\n{}\r\n"
+    async with site() as there:
+        reply = await there.ask(picture.format("Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n").encode())
+        assert (reply.status, reply.json["error"]) == (401, "no_credentials")
+        assert (await there.ask(picture.format("Sec-Fetch-Site: none\r\n").encode())).status == 202
 
 
 async def test_no_header_allows_pages_of_other_sites_to_read():
