@@ -20,9 +20,10 @@ def instant(value: Any) -> int | None:
     A clock that was never set (1970, 0, "") is no time.
     """
     if isinstance(value, str):
-        found = numeric(value) if value[4:5] != "-" and len(value.strip()) != 14 else None
+        body = value.strip()
+        found = numeric(body) if body[4:5] != "-" and len(body) != 14 else None
         if found is None:
-            return _written(value.strip())
+            return _written(body)
         value = found
     if isinstance(value, bool) or not isinstance(value, NUMBERS):
         return None

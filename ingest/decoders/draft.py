@@ -29,7 +29,9 @@ SCALARS = frozenset({float, int, str, bool, type(None)})
 """What JSON's values are, beside objects and arrays. A look at the class is cheap, one at `Mapping` is dear."""
 
 _PLACES = tuple(map(str, range(MOST)))
-"""Names of an array's first values, written out once."""
+"""Names of an array's first values, written out once; that is worth its while from about so many on:"""
+
+_MANY = 16
 
 _ARRAYS = (list, tuple)
 _NESTED = (dict, *_ARRAYS, Mapping)
@@ -105,7 +107,7 @@ class Draft:
         if len(before) > NAME:
             before = f"{shared(before[:-1])}."
         if isinstance(value, _ARRAYS):
-            pairs = zip(_PLACES, value, strict=False) if len(value) <= MOST else enumerate(value)
+            pairs = zip(_PLACES, value, strict=False) if _MANY <= len(value) <= MOST else enumerate(value)
         else:
             pairs = value.items()
         fields = self.fields
@@ -231,13 +233,13 @@ def numeric(text: str) -> int | float | None:
 
 def as_float(value: Any) -> float | None:
     """A finite number of a number or numeric text, else None."""
+    if isinstance(value, str):
+        value = numeric(value)
     if value.__class__ is not float:
-        if isinstance(value, str):
-            value = numeric(value)
         if isinstance(value, bool) or not isinstance(value, NUMBERS):
             return None
-    try:
-        found = float(value)
-    except OverflowError:
-        return None
-    return found if isfinite(found) else None
+        try:
+            value = float(value)
+        except OverflowError:
+            return None
+    return value if isfinite(value) else None

@@ -31,6 +31,9 @@ from ingest.decoders.platforms.units import described
 _OWN = frozenset({"id", "@id", "type", "@type", "@context", "scope"})
 _VALUES = ("value", "object", "languageMap", "vocab", "json", "valueList", "objectList")
 _VALUED = frozenset(_VALUES)
+_MARKS = _VALUED | {"type", "@value"}
+"""An object without any of these is no attribute."""
+
 _LD_TYPES = frozenset(
     {
         "Property",
@@ -167,7 +170,7 @@ def _messages(payload: Payload, one: Any) -> list[Message]:
 
 
 def _put(draft: Draft, name: str, value: Any, unit: str) -> None:
-    if name == "location" or (value.__class__ is dict and name not in draft.fields and _is_place(value)):
+    if name == "location" or (value.__class__ is dict and _is_place(value)):
         place = point(value) or _written_place(value)
         if place is not None and (name == "location" or draft.position is None):
             draft.place(*place)
@@ -250,10 +253,13 @@ def _bare(said: Any, depth: int) -> Any:
         return said
     if kind is list:
         return said if SCALARS.issuperset(map(type, said)) else [_bare(one, depth + 1) for one in said]
-    if "@value" in said:
-        return said["@value"]
-    if _is_attribute(said):
-        return _value_of(said, depth)
+    if not _MARKS.isdisjoint(said):
+        if "@value" in said:
+            return said["@value"]
+        if _is_attribute(said):
+            return _value_of(said, depth)
+    if SCALARS.issuperset(map(type, said.values())):
+        return said
     return {name: one if one.__class__ in SCALARS else _bare(one, depth + 1) for name, one in said.items()}
 
 
