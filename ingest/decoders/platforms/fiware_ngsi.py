@@ -98,6 +98,10 @@ _UNITS = {
     "2N": "dB",
 }
 _DESCRIBES = {"modelName": "model", "manufacturerName": "manufacturer", "firmwareVersion": "firmware", "name": "name"}
+_ODD = frozenset({"location", "batteryLevel", *_DESCRIBES})
+"""Attributes that may say more than a value."""
+
+_NULL = "urn:ngsi-ld:null"
 _FIRST = re.compile(rb'\s*+[\[{]\s*+\{?\s*+"(?:id"\s*+:\s*+"[^"]*+"\s*+,\s*+"type"\s*+:\s*+"|subscriptionId"\s*+:)')
 
 _ATTRIBUTE = re.compile(rb'\{\s*+"(?:type"\s*+:\s*+"[^"]*+"\s*+,\s*+"(?:value|object)|value)"\s*+:')
@@ -156,11 +160,16 @@ def _messages(payload: Payload, one: Any) -> list[Message]:
             )
             draft.at = moment or at
             draft.put("type", kind)
-        _put(draft, name, value, unit)
+        if unit:
+            value = _in_usual(value, unit)
+            if unit in _UNITS:
+                units[name] = _UNITS[unit]
+        if value.__class__ in SCALARS and name not in _ODD:
+            draft.put(name, value if value != _NULL else None)
+        else:
+            _put(draft, name, value)
         if said.__class__ is dict and len(said) > _FEW:
             _beside(draft, name, said)
-        if unit in _UNITS:
-            units[name] = _UNITS[unit]
     made = described(payload, device, units, {}) if units else []
     for draft in drafts.values():
         made += draft.messages()
@@ -169,14 +178,17 @@ def _messages(payload: Payload, one: Any) -> list[Message]:
     return made
 
 
-def _put(draft: Draft, name: str, value: Any, unit: str) -> None:
+def _in_usual(value: Any, unit: str) -> Any:
+    return round((value - 32) / 1.8, 9) if unit == "FAH" and _is_number(value) else value
+
+
+def _put(draft: Draft, name: str, value: Any) -> None:
+    """What may be more than a value: a place, a battery's charge, a structure, a name."""
     if name == "location" or (value.__class__ is dict and _is_place(value)):
         place = point(value) or _written_place(value)
         if place is not None and (name == "location" or draft.position is None):
             draft.place(*place)
             return
-    if unit == "FAH" and _is_number(value):
-        value = round((value - 32) / 1.8, 9)
     if draft.kind == "description":
         name = _DESCRIBES.get(name, name)
     if name == "batteryLevel" and _is_number(value):
@@ -186,7 +198,7 @@ def _put(draft: Draft, name: str, value: Any, unit: str) -> None:
         draft.put("battery", round(value * 100, 6) if 0 <= value <= 1 else value)
     if value.__class__ not in SCALARS:
         draft.tree(value, name)
-    elif value != "urn:ngsi-ld:null":
+    elif value != _NULL:
         draft.put(name, value)
 
 
