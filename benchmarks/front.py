@@ -20,14 +20,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import structlog
-
 from benchmarks.front_doors import Door, headwater, mosquitto, telegraf_http, telegraf_mqtt
 from benchmarks.front_fleet import Fleet
 from benchmarks.front_loads import Case, Counter, Measured, measured
 from benchmarks.front_table import OURS, best, table
 from benchmarks.kafka_topics import own_topics
 from benchmarks.measure import machine, report
+from headwater import saying
 from headwater.config_stack import Kafka
 from tests.services.server import Missing, NotServing
 
@@ -146,7 +145,7 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=7.0, help="no further round begins after so many")
     parser.add_argument("--only", nargs="+", help="loads whose name has one of these words")
     parser.add_argument("--table", type=Path, help="write the table to this file, too")
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    saying.to(lambda event: saying.plainly(event) if saying.weight(event) >= logging.ERROR else None)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     sys.exit(0 if asyncio.run(main(parser.parse_args())) else 1)

@@ -12,13 +12,13 @@ from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 import msgspec
-import structlog
 
 from headwater.errors import Stale, Unavailable
 from headwater.failpoints import passing
 from headwater.log import COMMANDS, LEARNED, RETAINED, SHADOWS, Log, LogError, NewEntry
 from headwater.registry import Erasure
 from headwater.registry_contract import Registry
+from headwater.saying import get_logger
 from headwater.times import SECOND
 from headwater.times import now as this_moment
 from storage.blobs import BlobStore, NoBlob
@@ -34,7 +34,7 @@ _PATIENCE = 60.0
 """Seconds that stores are waited for which have not applied what was on the log."""
 _LOOK = 0.2
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Lake(Erasable, Protocol):

@@ -6,15 +6,14 @@ In: a worker's loop over one subscription. Out: that loop, run until it returns;
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import structlog
-
 from consumers.backoff import Backoff
 from consumers.stopping import pause
 from consumers.worker_state import WorkerState
 from headwater.errors import OffsetOutOfRange, Stale, Unavailable
 from headwater.log import Hooks, Log, Subscription
+from headwater.saying import get_logger
 
-logger = structlog.get_logger()
+logger = get_logger()
 
 Work = Callable[[Subscription], Awaitable[None]]
 """Takes batches until it is told to stop, or finds that it must; leaves it by raising what it cannot handle."""

@@ -7,19 +7,18 @@ In: the partition's entries. Out: candidates, and now and then a checkpoint, by 
 import asyncio
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from consumers.selection import Selection
 from headwater.config import Selection as Settings
 from headwater.errors import ConfigError
 from headwater.log import Entry, Log, Offset
 from headwater.message import Candidate
+from headwater.saying import get_logger
 from storage.contract import Checkpoint, Checkpoints
 
 _CLOCKS_ONLY = 30  # times `checkpoint_every` where nothing but clock entries came
 _SHARE = 20  # times what the last checkpoint took, at least, until the next: large states are written less often
 
-logger = structlog.get_logger()
+logger = get_logger()
 
 
 class OwnedPartition:

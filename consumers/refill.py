@@ -8,11 +8,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-import structlog
-
 from headwater.errors import OffsetOutOfRange
 from headwater.log import Entry, Log, Partition, Subscription
 from headwater.message import encode
+from headwater.saying import get_logger
 from storage.contract import Record
 
 _LOOK = 0.2
@@ -45,7 +44,7 @@ async def lacking(log: Log, topic: str, partition: Partition, *, new: bool) -> N
     if done is not None and done >= first:
         return
     if done is None and new:
-        structlog.get_logger().warning(
+        get_logger().warning(
             "no lake has taken this topic: a new store begins with what the log has", topic=topic, partition=partition
         )
         return

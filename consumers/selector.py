@@ -13,8 +13,6 @@ from contextlib import suppress
 from itertools import groupby
 from operator import itemgetter
 
-import structlog
-
 from consumers.backoff import Backoff
 from consumers.lag import Lag
 from consumers.membership import Membership
@@ -28,6 +26,7 @@ from headwater.failpoints import passing
 from headwater.log import CANDIDATES, MESSAGES, Entry, Log, NewEntry, Subscription, TopicPartition
 from headwater.message import Candidate, Clock, Rules, encode
 from headwater.metrics import Metrics
+from headwater.saying import get_logger
 from headwater.times import now
 from storage.contract import Checkpoints
 
@@ -38,7 +37,7 @@ _WAIT = 0.005  # seconds a batch waits for company
 _SLICE = 1_000  # entries applied in one go: a few milliseconds, so that who shares the loop is not kept waiting
 _MOST = 5_000  # candidates appended at once
 
-logger = structlog.get_logger()
+logger = get_logger()
 
 
 class Selector:

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from time import perf_counter
 
-import structlog
-
 from consumers.backoff import Backoff
 from consumers.delivery import Delivery, Refusing
 from consumers.hand import Hand
@@ -28,10 +26,11 @@ from headwater.config import Workers
 from headwater.errors import Stale, Unavailable
 from headwater.log import Entry, Log, Subscription, TopicPartition
 from headwater.metrics import Metrics
+from headwater.saying import get_logger
 from headwater.times import now
 from storage.contract import Store
 
-logger = structlog.get_logger()
+logger = get_logger()
 
 REVOKE_TIME = 5.0
 """Seconds a batch may take to end when its partitions are revoked."""

@@ -5,14 +5,13 @@ In: entries of the topic, in the order of the log, from its beginning. Out: comm
 
 from collections.abc import Iterator, Sequence
 
-import structlog
-
 from headwater.command import Acknowledged, Answered, Command, Ordered, Sent, decode_event, key_of, named_by
 from headwater.errors import Rejected
 from headwater.log import Entry
 from headwater.message import UNREADABLE
+from headwater.saying import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 _ENDED = 100
 """Commands of a device that are kept after their end; of more, the oldest are forgotten early."""

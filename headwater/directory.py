@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 import msgspec
-import structlog
 
 from headwater import passes
 from headwater.credentials import LONGEST_SECRET, digest, same
@@ -34,6 +33,7 @@ from headwater.registry import (
     decode_change,
 )
 from headwater.registry_follower import RegistryFollower
+from headwater.saying import get_logger
 from headwater.times import now
 
 PROVISIONING = 600 * 1_000_000
@@ -225,7 +225,7 @@ class Directory:
             try:
                 changed(name)
             except Exception:  # noqa: BLE001 - one watcher's fault must not keep a revocation from the others
-                structlog.get_logger().exception("a watcher of the registry failed", name=name)
+                get_logger().exception("a watcher of the registry failed", name=name)
 
     def _passing(self, name: str, token: str) -> Identity:
         """By a short-lived token: no more than the key that asked for it may do now."""
@@ -285,7 +285,7 @@ def changes_in(entries: Iterable[Entry]) -> list[Change]:
         try:
             changes.append(decode_change(entry.value))
         except msgspec.DecodeError as error:
-            structlog.get_logger().warning("no change of the registry", offset=entry.offset, error=str(error))
+            get_logger().warning("no change of the registry", offset=entry.offset, error=str(error))
     return changes
 
 

@@ -10,10 +10,9 @@ import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 
-import structlog
-
 from headwater.errors import OffsetOutOfRange, Unavailable
 from headwater.log import REGISTRY, Entry, Log, Partition
+from headwater.saying import get_logger
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
@@ -101,11 +100,11 @@ class RegistryFollower:
                 await self._catch_up(max(self._check_every, 1))
             except Unavailable as error:
                 if not away:
-                    structlog.get_logger().warning(f"changes of the {self._topic} cannot be seen", error=str(error))
+                    get_logger().warning(f"changes of the {self._topic} cannot be seen", error=str(error))
                 away = True
             else:
                 if away:
-                    structlog.get_logger().info(f"changes of the {self._topic} are seen again")
+                    get_logger().info(f"changes of the {self._topic} are seen again")
                 away = False
 
     def _apply(self, partition: Partition, entries: Sequence[Entry]) -> None:

@@ -11,14 +11,13 @@ forgotten once a higher version has followed it, and a deletion only when nobody
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import structlog
-
 from headwater.errors import Rejected
 from headwater.log import Entry
 from headwater.message import UNREADABLE
+from headwater.saying import get_logger
 from headwater.shadow import Shadow, decode_shadow, device_of
 
-log = structlog.get_logger()
+log = get_logger()
 
 NONE = Shadow()
 

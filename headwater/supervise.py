@@ -9,11 +9,10 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-import structlog
-
 from headwater.errors import Stale, Unavailable
+from headwater.saying import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 Run = Callable[[asyncio.Event], Awaitable[None]]
 """Runs until the event is set, then finishes what is in hand and returns."""

@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Self
 
-import structlog
-
 from headwater import times
 from headwater.config import Config
 from headwater.errors import Rejected
@@ -18,6 +16,7 @@ from headwater.ids import ID_LENGTH, check_id, fresh, hashed
 from headwater.message import Message, encode
 from headwater.metrics import Metrics
 from headwater.registry import Identity
+from headwater.saying import get_logger
 from headwater.times import believed
 from ingest.bounds import Bounds, check_size
 from ingest.contract import BLOB, Payload, Receipt, Source
@@ -33,7 +32,7 @@ from ingest.recent import Recent
 from ingest.rejects import Rejects
 from ingest.routes import ASK_AGAIN, Route, Routes
 
-_log = structlog.get_logger()
+_log = get_logger()
 _PUBLISH = 0.05
 
 

@@ -10,15 +10,15 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
-import structlog
 from prometheus_client import Counter, Histogram
 
 from headwater import failpoints
 from headwater.errors import LogError, Unavailable
 from headwater.log import NewEntry, Offset
+from headwater.saying import get_logger
 from ingest.contract import Owner, Receipt
 
-log = structlog.get_logger()
+log = get_logger()
 
 _new = tuple.__new__  # a named tuple without its constructor in Python
 BATCH_ENTRIES = 5_000

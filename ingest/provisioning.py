@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import structlog
 
 from headwater.config import Config
 from headwater.config_registry import RegistrySettings
@@ -21,6 +20,7 @@ from headwater.directory import Directory
 from headwater.errors import Refused, Rejected, Stale, Unavailable
 from headwater.registry import ApiKey, Claim, Device, check_name
 from headwater.registry_contract import Registry
+from headwater.saying import get_logger
 from headwater.times import now
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Provisioner:
         finally:
             self._waiting -= 1
         if not await self._directory.applied(device):
-            structlog.get_logger().warning("a new device is not known here yet", name=device.name)
+            get_logger().warning("a new device is not known here yet", name=device.name)
         if issued is None or self._authority is None:
             return Provisioned(device, token)
         return Provisioned(device, token, issued.certificate.decode(), self._authority.certificate.decode())

@@ -13,13 +13,13 @@ from contextlib import asynccontextmanager, suppress
 from heapq import nlargest
 
 import msgspec
-import structlog
 
 from headwater.registry import Identity
+from headwater.saying import get_logger
 from ingest.contract import Intake, Receipt, Source
 from ingest.quotas import Quotas, Rates, Sum
 
-log = structlog.get_logger()
+log = get_logger()
 
 _IDENTITY = Identity(name="headwater", trusted=True)
 _SOURCE = Source("gateway")

@@ -12,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from socket import socket
 
-import structlog
-
 from headwater.config_tls import Tls
 from headwater.errors import ConfigError
 from headwater.metrics import Metrics
+from headwater.saying import get_logger
 
 LOOK = 2.0
 """Seconds between two looks at whether a file has changed."""
@@ -32,7 +31,7 @@ _REST = 1.0
 _CLIENT = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 _MINIMUM = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
-log = structlog.get_logger()
+log = get_logger()
 
 Marks = tuple[tuple[int, int, int], ...]
 

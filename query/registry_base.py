@@ -6,13 +6,13 @@ wait at most; 404, 409, 412 as `HTTPException`.
 
 from typing import Annotated
 
-import structlog
 from fastapi import Depends, Header, HTTPException, Path, Query, Response
 
 from headwater.directory import Directory
 from headwater.errors import Stale
 from headwater.registry import Identity, R, kind_of
 from headwater.registry_contract import Registry
+from headwater.saying import get_logger
 from query.auth import require
 
 Admin = Annotated[Identity, Depends(require("admin"))]
@@ -63,7 +63,7 @@ class Changing:
     async def seen(self, record: R) -> R:
         """Wait until it is in force here."""
         if not await self.directory.applied(record):
-            structlog.get_logger().warning("a change of the registry is not in force here yet", name=record.name)
+            get_logger().warning("a change of the registry is not in force here yet", name=record.name)
         return record
 
 

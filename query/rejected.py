@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import msgspec
-import structlog
 
 from headwater import failpoints
 from headwater.config import Config
@@ -21,6 +20,7 @@ from headwater.ids import hashed
 from headwater.log import REJECTED, Log, NewEntry, partition_for
 from headwater.message import RejectedMessage, encode
 from headwater.metrics import Metrics
+from headwater.saying import get_logger
 from ingest.again import RETRIED, Again, Decoded
 from ingest.contract import Receipt
 from ingest.decoders.learning import Reader
@@ -199,7 +199,7 @@ class Waiting:
             outcomes = await self._log.append(REJECTED, marks)
             if any(not isinstance(outcome, int) for outcome in outcomes):
                 raise Unavailable("not all is marked as sent: try again", retry_after=5)
-            structlog.get_logger().info("what was rejected is sent on", records=len(marks))
+            get_logger().info("what was rejected is sent on", records=len(marks))
 
     def _mark(self, record: RejectedMessage) -> NewEntry:
         mark = RejectedMessage(

@@ -13,12 +13,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-import structlog
 from deltalake.exceptions import DeltaError
 
 from headwater.config import Lake
 from headwater.errors import PartialWrite, Stale, Unavailable
 from headwater.failpoints import passing
+from headwater.saying import get_logger
 from storage.contract import Record
 from storage.lake_append import Append
 from storage.lake_batch import Batch
@@ -33,7 +33,7 @@ from storage.lake_schema import OF_TOPIC, TABLES
 from storage.lake_snapshot import Snapshot
 
 T = TypeVar("T")
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class DeltaLake(DeltaLakeReader):

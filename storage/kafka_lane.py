@@ -7,10 +7,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from headwater.errors import LogError
 from headwater.log import NewEntry, Offset
+from headwater.saying import get_logger
 from headwater.times import now
 from storage.kafka_brokers import Builder
 from storage.kafka_client import partition_of
@@ -106,7 +105,7 @@ class Lane:
         """Nothing is known to be durable of what waits here."""
         error = LogError(why)
         if self.calls:
-            structlog.get_logger().debug("append failed", error=why, calls=len(self.calls))
+            get_logger().debug("append failed", error=why, calls=len(self.calls))
         while self.calls:
             call = self.calls.popleft()
             self.leave(call)

@@ -11,11 +11,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
-import structlog
-
 from headwater.config_stack import Kafka
 from headwater.errors import HeadwaterError, OffsetOutOfRange, Stale, Unavailable
 from headwater.log import Entry, Hooks, Offset, TopicPartition
+from headwater.saying import get_logger
 from headwater.times import now
 from storage.kafka_client import (
     Consumer,
@@ -150,7 +149,7 @@ class Member:
         except TimeoutError:
             pass
         except Exception as error:  # noqa: BLE001 the partitions move whatever the hook makes of it
-            structlog.get_logger().warning("giving partitions up failed", group=self._name, error=repr(error))
+            get_logger().warning("giving partitions up failed", group=self._name, error=repr(error))
         finally:
             self._owned.clear()
 

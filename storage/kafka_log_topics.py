@@ -12,11 +12,11 @@ from typing import Any, cast
 
 import aiokafka.admin  # pyright: ignore[reportMissingTypeStubs] there are none
 import aiokafka.admin.config_resource  # pyright: ignore[reportMissingTypeStubs]
-import structlog
 
 from headwater.config_stack import Kafka
 from headwater.errors import ConfigError, LogError, Unavailable
 from headwater.log import NewEntry, TopicSpec
+from headwater.saying import get_logger
 from storage.kafka_client import ENTRY_SIZE, Admin, new_consumer, partition_of, started, within
 from storage.kafka_log_append import Appender
 
@@ -31,7 +31,7 @@ async def prepare(admin: Admin, config: Kafka, specs: Sequence[TopicSpec], *, ma
     """Make what is missing, or refuse that too; refuse what differs. Raises `ConfigError`, `Unavailable`."""
     _check(specs)
     if make and config.replication == 1:
-        structlog.get_logger().warning(
+        get_logger().warning(
             "kafka.replication is 1: one copy of each entry, so a broker's lost disk is lost data",
             brokers=config.servers,
         )

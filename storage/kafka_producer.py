@@ -10,11 +10,10 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-import structlog
-
 from headwater.config_stack import Kafka
 from headwater.errors import Unavailable
 from headwater.log import TopicPartition
+from headwater.saying import get_logger
 from storage.kafka_brokers import Answer, Brokers, Numbers
 from storage.kafka_client import ENTRY_SIZE
 from storage.kafka_lane import Batch, Lane
@@ -113,7 +112,7 @@ class Producer:
         except BaseException as error:  # whatever it was, nothing is known to be durable
             self._retired = True
             if isinstance(error, Exception):
-                structlog.get_logger().exception("appending to kafka went wrong")
+                get_logger().exception("appending to kafka went wrong")
             for lane in {*lanes, *self._ready.pop(node, ())} & self._lanes:
                 self._fail(lane, CLOSED if self._over else str(error) or type(error).__name__)
             if not isinstance(error, Exception):

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import duckdb
-import structlog
 from deltalake.exceptions import DeltaError
 
 from headwater.config import Lake
 from headwater.errors import Unavailable
+from headwater.saying import get_logger
 from headwater.times import SECOND
 from headwater.times import now as this_moment
 from storage.arrow import pa
@@ -30,7 +30,7 @@ from storage.lake_schema import OF_TOPIC
 
 _MEMORY = "256MiB"
 _TROUBLE = (OSError, DeltaError, duckdb.Error, pa.ArrowException, Unavailable, Difference)
-_log = structlog.get_logger()
+_log = get_logger()
 
 
 class Done(NamedTuple):

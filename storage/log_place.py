@@ -10,12 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
-import structlog
-
 from headwater.errors import Unavailable
+from headwater.saying import get_logger
 from storage.log_files import LogFiles
 
-log = structlog.get_logger()
+log = get_logger()
 
 T = TypeVar("T")
 _FIRST_PAUSE = 0.5

@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Protocol
 
-import structlog
-
 from headwater.directory import changes_in
 from headwater.errors import LogError, Unavailable
 from headwater.failpoints import passing
 from headwater.log import MESSAGES, REGISTRY, Log, NewEntry, partition_for
 from headwater.message import Rules, encode
 from headwater.registry import Change, RulesChange, decode_change
+from headwater.saying import get_logger
 from storage.registry_tables import Outgoing
 
 _BATCH = 1000
@@ -94,7 +93,7 @@ async def run_outbox(registry: Outbox, log: Log, stop: asyncio.Event | None = No
             await (settle if await registry.emptied() else drain_outbox)(registry, log)
         except Unavailable as error:
             if pause == _FIRST_PAUSE:
-                structlog.get_logger().warning("changes of the registry wait for the log", error=str(error))
+                get_logger().warning("changes of the registry wait for the log", error=str(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause * random.uniform(0.5, 1))  # noqa: S311 - jitter, no secret
             pause = min(2 * pause, _LONGEST_PAUSE)

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -17,6 +16,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from headwater import config
 from headwater.errors import ConfigError, Unavailable
+from headwater.saying import get_logger
 
 Command = tuple[bytes | str | int | float, ...]
 _CONNECTIONS = 8
@@ -69,7 +69,7 @@ class RedisConnection:
                 raise Unavailable(f"redis: {reply}") from reply
             is_now = _setting(reply)
             if is_now != wanted:
-                structlog.get_logger().warning(f"redis: set {name} to {wanted}, else {otherwise}", now=is_now)
+                get_logger().warning(f"redis: set {name} to {wanted}, else {otherwise}", now=is_now)
 
 
 def _setting(reply: Any) -> str:

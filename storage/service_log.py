@@ -14,18 +14,17 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-import structlog
-
 from headwater.config import Logging
 from headwater.errors import Unavailable
 from headwater.log_lines import Lines, LogLines
 from headwater.metrics import Metrics
+from headwater.saying import get_logger
 from headwater.supervise import Supervisor
 from headwater.times import now
 from storage.log_files import SERVICE, path_of, put_lines
 from storage.log_place import LogPlace, patiently
 
-log = structlog.get_logger()
+log = get_logger()
 
 LAST_SECONDS = 5.0
 """How long a process that ends waits for its last lines to be written."""

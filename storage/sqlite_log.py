@@ -12,10 +12,9 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-import structlog
-
 from headwater.errors import ConfigError, LogError, Unavailable
 from headwater.log import Hooks, NewEntry, Offset, Subscription, TopicSpec
+from headwater.saying import get_logger
 from headwater.times import now
 from storage.group_lag import GroupLag
 from storage.process_lock import process_lock
@@ -81,7 +80,7 @@ class SqliteLog(OwnReader):
             try:
                 await self.maintain()
             except Unavailable as error:
-                structlog.get_logger().warning("the log could not drop old entries", error=str(error))
+                get_logger().warning("the log could not drop old entries", error=str(error))
             await asyncio.sleep(every)
 
     async def lags(self) -> Sequence[GroupLag]:

@@ -9,10 +9,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from headwater.errors import Stale
 from headwater.log import Entry, Hooks, Offset, TopicPartition
+from headwater.saying import get_logger
 from headwater.times import now
 from storage.sqlite_log_append import Appender
 from storage.sqlite_log_blocks import Chunk
@@ -147,7 +146,7 @@ class Member:
         except TimeoutError:
             pass
         except Exception as error:  # noqa: BLE001 the partitions move whatever the hook makes of it
-            structlog.get_logger().warning("giving partitions up failed", group=self._name, error=repr(error))
+            get_logger().warning("giving partitions up failed", group=self._name, error=repr(error))
         finally:
             self._owned.difference_update(partitions)
 

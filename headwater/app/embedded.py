@@ -14,8 +14,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 
-import structlog
-
 from consumers.erasing import Erasing, Places
 from consumers.selector import Selector
 from headwater.app.backends import (
@@ -40,6 +38,7 @@ from headwater.directory import Directory
 from headwater.log import CANDIDATES
 from headwater.log_lines import LogLines
 from headwater.metrics import Metrics
+from headwater.saying import get_logger
 from headwater.supervise import Supervisor
 from ingest.control import open_control
 from ingest.models import Models
@@ -59,7 +58,7 @@ from storage.outbox import drain_outbox, run_outbox, settle
 from storage.sqlite_file import make_folder
 from storage.sqlite_log import open_log
 
-log = structlog.get_logger()
+log = get_logger()
 
 WORKER_SECONDS = 90.0
 

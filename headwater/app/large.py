@@ -9,16 +9,15 @@ import asyncio
 from contextlib import suppress
 from functools import partial
 
-import structlog
-
 from headwater.app.when_asked import when_asked
 from headwater.config import Config
 from headwater.config_stack import S3
 from headwater.errors import Unavailable
+from headwater.saying import get_logger
 from storage.blobs import BlobStore
 from storage.folder_blobs import FolderBlobs
 
-log = structlog.get_logger()
+log = get_logger()
 
 _EVERY = 3600.0
 

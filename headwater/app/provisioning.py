@@ -8,14 +8,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 
-import structlog
-
 from headwater.app.attached import Attached
 from headwater.app.registry_tables import open_tables
 from headwater.config import Config
 from headwater.directory import Directory
 from headwater.errors import ConfigError, Unavailable
 from headwater.registry_contract import Registry
+from headwater.saying import get_logger
 from headwater.supervise import Supervisor
 from ingest.provisioning import Provisioner, authority_of
 
@@ -44,7 +43,7 @@ async def provisioning(config: Config, directory: Directory) -> AsyncGenerator[P
     try:
         authority = authority_of(config.registry)
     except ConfigError as error:
-        structlog.get_logger().info("certificates are signed elsewhere, not here", reason=str(error))
+        get_logger().info("certificates are signed elsewhere, not here", reason=str(error))
         authority = None
     try:
         yield Provisioner(registry, directory, authority)

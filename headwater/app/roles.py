@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Literal
 
-import structlog
-
 from consumers.refill import Refill
 from consumers.worker import Writer
 from headwater.app.backends import Kept
@@ -17,6 +15,7 @@ from headwater.config import Config
 from headwater.errors import HeadwaterError
 from headwater.log import CANDIDATES, MESSAGES, REJECTED, Log
 from headwater.metrics import Metrics
+from headwater.saying import get_logger
 from query.lags import OF_SELECTOR, Group, group_of
 from storage.contract import Store
 
@@ -33,7 +32,7 @@ TAKES: Mapping[Role, Sequence[str]] = {
 
 MAINTAIN_SECONDS = 600.0
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def writers_of(

@@ -6,13 +6,12 @@ In: the log, the supervisor. Out: one line in time when a group is about to lose
 import asyncio
 from contextlib import suppress
 
-import structlog
-
 from headwater.app.events import Events
 from headwater.errors import Unavailable
+from headwater.saying import get_logger
 from headwater.supervise import Supervisor
 
-log = structlog.get_logger()
+log = get_logger()
 
 LOG_MAINTENANCE_SECONDS = 60.0
 LAG_ALARM = 0.5

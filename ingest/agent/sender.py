@@ -17,13 +17,12 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import structlog
-
 from headwater.errors import ConfigError, Unavailable
+from headwater.saying import get_logger
 from ingest.agent.buffer import Buffer, Waiting
 from ingest.decoders.passed_on import MARK, NAME
 
-log = structlog.get_logger()
+log = get_logger()
 
 _LINES = 1000
 _SIZE = 512 * 2**10

@@ -14,16 +14,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-import structlog
-
 from headwater.errors import Unavailable
+from headwater.saying import get_logger
 from ingest.agent.buffer import Buffer, NoRoom
 from ingest.agent.lines import buffered, names_device, passed_on
 from ingest.agent.place import Place, next_file
 from ingest.bridge.link import Broker, Link, OldBroker, linked
 from ingest.decoders.families import built_in
 
-log = structlog.get_logger()
+log = get_logger()
 
 _TOPICS = built_in()
 _READ = 2**18

@@ -13,18 +13,17 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-import structlog
-
 from headwater.config_ways import Bridge as Settings
 from headwater.errors import ConfigError, Unavailable
 from headwater.metrics import Metrics
 from headwater.registry import Identity
+from headwater.saying import get_logger
 from ingest.bridge.link import Broker, Link, OldBroker, linked
 from ingest.contract import Intake, Receipt, Source
 from ingest.decoders.patterns import compile_pattern
 from ingest.quotas import Meter, Quotas
 
-log = structlog.get_logger()
+log = get_logger()
 
 TRANSPORT = "bridge"
 _SHARE = "bridge-"

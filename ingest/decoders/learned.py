@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-import structlog
 
-log = structlog.get_logger()
+from headwater.saying import get_logger
+
+log = get_logger()
 
 SIZE = 128 * 1024
 """Bytes of one value at most: what a payload of usual size can teach."""

@@ -11,14 +11,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 import msgspec
-import structlog
 
 from headwater.errors import OffsetOutOfRange, Unavailable
 from headwater.log import LEARNED, Entry, Log, LogError, NewEntry, Partition
 from headwater.registry_follower import RegistryFollower
+from headwater.saying import get_logger
 from ingest.decoders.learned import Learned
 
-log = structlog.get_logger()
+log = get_logger()
 
 START_TIME = 60.0
 _CHECK_EVERY = 5.0

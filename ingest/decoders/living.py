@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-import structlog
-
 from headwater.config_decoders import Decoders
 from headwater.directory import Directory
 from headwater.errors import ConfigError, HeadwaterError, Rejected
 from headwater.known import DECODER
 from headwater.message import Message
 from headwater.registry import DecoderText
+from headwater.saying import get_logger
 from ingest.contract import Codec, Payload
 from ingest.decoders.catalogue import Catalogue
 from ingest.decoders.draft import Draft
@@ -33,7 +32,7 @@ GROUP = "headwater.decoders"
 """The entry points of installed packages: each is a `Family`, or a function that makes one."""
 _KEY = re.compile(r"([0-9A-Fa-f:.-]{12,17})\s+([0-9A-Fa-f]{24,64})")
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Living(NamedTuple):

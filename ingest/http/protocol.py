@@ -8,11 +8,11 @@ if the body is too large or waits for 100 Continue. Limits: head, body, and byte
 from typing import Any, NoReturn
 
 import httptools
-import structlog
 import uvicorn
 from uvicorn.server import ServerState
 
 from headwater.registry import ANONYMOUS, Identity
+from headwater.saying import get_logger
 from ingest.contract import Source
 from ingest.http.connection import LINE, LINE_PAUSE, TURNS, Connection, Exchange
 from ingest.http.head import Head, Route, read_blob_head, read_head
@@ -32,7 +32,7 @@ _MALFORMED = Refusal(400, "bad_request", "this is not HTTP/1.1")
 _LONG_HEAD = Refusal(431, "head_too_large", f"a request's head has at most {HEAD_SIZE:,} bytes")
 _INTERNAL = Refusal(500, "internal", "this is a fault of the server; its log says more")
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class _Enough(Exception):

@@ -13,7 +13,6 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 
-import structlog
 import uvicorn
 from uvicorn._types import ASGI3Application
 from uvicorn.server import ServerState
@@ -21,6 +20,7 @@ from uvicorn.server import ServerState
 from headwater.config import Config
 from headwater.errors import ConfigError
 from headwater.metrics import Metrics
+from headwater.saying import get_logger
 from ingest.contract import Door, Intake
 from ingest.http.protocol import IngestProtocol
 from ingest.http.service import Service
@@ -35,7 +35,7 @@ GRACE = 5.0
 STREAM_GRACE = 0.5
 """Seconds of it for answers that have begun."""
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class HttpServer:

@@ -9,10 +9,9 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 
-import structlog
-
 from headwater.errors import OffsetOutOfRange, Unavailable
 from headwater.log import ROUTED, Entry, Log
+from headwater.saying import get_logger
 from ingest.mqtt.lasting import KeptSession
 from ingest.mqtt.outbox import Outgoing
 from ingest.mqtt.shared import SHARED
@@ -22,7 +21,7 @@ from ingest.mqtt.subscriptions import Grant, Subscriptions
 _PAUSE = 1.0
 """Seconds until the next attempt while the log cannot be read."""
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class CatchUp:

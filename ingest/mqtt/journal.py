@@ -11,16 +11,16 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
-import structlog
 
 from headwater.log import Entry, Log
 from headwater.metrics import Metrics
 from headwater.registry_follower import RegistryFollower
+from headwater.saying import get_logger
 from ingest.contract import Receipt
 from ingest.lanes import Fate, Lanes, Terms, Waiting, served
 from ingest.pressure import Pressure
 
-log = structlog.get_logger()
+log = get_logger()
 
 _EACH = 200
 """What an entry that waits costs beside its value, about."""

@@ -10,11 +10,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
-import structlog
 
 from headwater.errors import Refused, Rejected, Stale, Unavailable
 from headwater.grants import within
 from headwater.registry import Identity
+from headwater.saying import get_logger
 from ingest.contract import Receipt
 from ingest.mqtt.courier import Courier
 from ingest.mqtt.outbox import Outgoing
@@ -142,5 +142,5 @@ def _why(error: Exception) -> Mapping[str, object]:
         case Unavailable():
             return {"error": "unavailable", "detail": str(error), "retry_after": math.ceil(error.retry_after or 1)}
         case _:
-            structlog.get_logger().error("a device could not be provisioned", exc_info=error)
+            get_logger().error("a device could not be provisioned", exc_info=error)
             return {"error": "internal", "detail": "this is a fault of the server; its log says more"}

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
 import msgspec
-import structlog
 
 from headwater.log import Entry
+from headwater.saying import get_logger
 from headwater.times import SECOND
 from ingest.mqtt.packets import RETAIN, Publish
 from ingest.mqtt.properties import NONE, Properties
@@ -20,7 +20,7 @@ from ingest.mqtt.state import handed_on
 _EACH = 500
 """What a retained message costs beside its topic and payload, about."""
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class RetainedMessage(msgspec.Struct, array_like=True, frozen=True, gc=False):

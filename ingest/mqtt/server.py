@@ -11,13 +11,12 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 
-import structlog
-
 from headwater import times
 from headwater.config import Config
 from headwater.errors import Rejected
 from headwater.log import Log
 from headwater.metrics import Metrics
+from headwater.saying import get_logger
 from ingest.contract import Door, Intake, Origin
 from ingest.control import Control
 from ingest.listening import listen
@@ -38,7 +37,7 @@ BACKLOG = 2048
 _SWEEP = 1.0
 """Seconds between two looks at whose time is up."""
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class MqttServer:

@@ -7,9 +7,8 @@ more, because the log did not take them. Of a session the newest counts; bounded
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
-import structlog
-
 from headwater.registry import Identity
+from headwater.saying import get_logger
 from ingest.contract import Receipt
 from ingest.mqtt.packets import Will
 
@@ -18,7 +17,7 @@ _EACH = 500
 _AT_ONCE = 500
 
 R = TypeVar("R", bound=Receipt)
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Said(NamedTuple):

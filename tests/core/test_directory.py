@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from headwater.credentials import digest
 from headwater.directory import Directory
 from headwater.errors import Refused, RefusedReason, Unavailable
 from headwater.log import REGISTRY, Entry, Log, NewEntry
 from headwater.registry import ANONYMOUS, ApiKey, Device, Identity, Role, RulesChange
+from headwater.saying import capture_logs
 from ingest.contract import Door
 from tests.core.registry_kit import a_log, device_entry, entry, key_entry, ready
 
@@ -171,7 +171,7 @@ def test_a_watcher_already_meets_the_change_and_one_that_fails_harms_no_other():
     with capture_logs() as said:
         directory.apply([device_entry("pump-7", 2, removed=True)])
     assert answers == ["bad_credentials"]
-    assert [line["log_level"] for line in said] == ["error"]
+    assert [line["level"] for line in said] == ["error"]
 
 
 def test_what_nobody_here_wrote_is_reported_and_left_out():
@@ -329,7 +329,7 @@ async def test_without_the_log_it_answers_for_the_stated_time_and_then_trusts_no
                 await put(log, device_entry("pump-7", 2, token="hw_d_new"))
                 assert await directory.applied(Device("pump-7", version=2))
                 await until(lambda: fresh(directory, "hw_d_new"))
-    assert [line["log_level"] for line in said] == ["warning", "info"]
+    assert [line["level"] for line in said] == ["warning", "info"]
 
 
 async def test_a_change_that_the_follower_did_not_hear_of_is_found_by_looking(tmp_path: Path):

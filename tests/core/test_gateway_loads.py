@@ -5,6 +5,9 @@ import sys
 
 NOT_LOADED = [
     "fastapi",
+    "structlog",
+    "rich",
+    "pygments",
     "cryptography",
     "aiomysql",
     "obstore",

@@ -7,9 +7,8 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-import structlog
 
-from headwater import log_lines, logs
+from headwater import log_lines, logs, saying
 from headwater.config import Logging
 from headwater.log_lines import LogLines
 
@@ -18,9 +17,9 @@ from headwater.log_lines import LogLines
 def put_back() -> Generator[None]:
     """Logging is set up once a process: what it was comes back."""
     root = logging.getLogger()
-    before = list(root.handlers)
+    before, said_to = list(root.handlers), saying.to(saying.plainly)
     yield
-    structlog.reset_defaults()
+    saying.to(said_to)
     root.handlers[:] = before
     for name in ("aiokafka", "elastic_transport"):
         logging.getLogger(name).setLevel(logging.NOTSET)
@@ -38,8 +37,8 @@ def test_an_event_is_on_standard_error_and_kept_as_json(form: str, capsys: pytes
     try:
         int("why")
     except ValueError:
-        structlog.get_logger().exception("it failed", device="pump")
-    structlog.get_logger().debug("too little to say")
+        saying.get_logger().exception("it failed", device="pump")
+    saying.get_logger().debug("too little to say")
     assert "it failed" in capsys.readouterr().err
     (event,) = said(lines)
     assert event.items() >= {"event": "it failed", "level": "error", "device": "pump"}.items()
@@ -73,7 +72,7 @@ def test_each_try_to_reach_a_server_is_no_line_but_where_it_is_asked_for(name: s
 @pytest.mark.usefixtures("put_back")
 def test_secrets_are_neither_shown_nor_kept(capsys: pytest.CaptureFixture[str]):
     lines = logs.configure(Logging(format="json"))
-    structlog.get_logger().warning(
+    saying.get_logger().warning(
         "no answer from redis://user:hunter2@host:6379/0", token="hunter3", error="at amqp://:hunter4@host"
     )
     kept = json.dumps(said(lines))
@@ -85,7 +84,7 @@ def test_secrets_are_neither_shown_nor_kept(capsys: pytest.CaptureFixture[str]):
 @pytest.mark.usefixtures("put_back")
 def test_nothing_is_kept_where_the_configuration_says_so():
     lines = logs.configure(Logging(keep=False))
-    structlog.get_logger().warning("one")
+    saying.get_logger().warning("one")
     logging.getLogger("some.library").warning("two")
     assert lines.take(100) is None
     assert lines.dropped == 0

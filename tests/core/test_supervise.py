@@ -2,9 +2,8 @@
 
 import asyncio
 
-from structlog.testing import capture_logs
-
 from headwater.errors import Stale, Unavailable
+from headwater.saying import capture_logs
 from headwater.supervise import Supervisor
 
 
@@ -59,7 +58,7 @@ async def test_of_what_failed_together_the_cause_is_named_and_what_is_only_away_
     with capture_logs() as lines:
         await asyncio.sleep(0.01)
     assert supervisor.failures == {"away": "Unavailable: the store is away", "faulty": "ValueError: no"}
-    assert {line["task"]: line["log_level"] for line in lines} == {"away": "warning", "faulty": "error"}
+    assert {line["task"]: line["level"] for line in lines} == {"away": "warning", "faulty": "error"}
     await supervisor.stop(5)
 
 

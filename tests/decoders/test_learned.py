@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from structlog.testing import capture_logs
 
 from headwater.log import LEARNED, NewEntry
+from headwater.saying import capture_logs
 from ingest.decoders.knowledge import Knowledge
 from ingest.decoders.learned import Learned
 from ingest.decoders.learning import Reader, learning

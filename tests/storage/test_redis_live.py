@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from headwater.config_stack import Redis
 from headwater.errors import ConfigError, Stale, Unavailable
 from headwater.log import MESSAGES
 from headwater.message import Message
+from headwater.saying import capture_logs
 from storage.contract import Circle, LiveDevice, LiveReader, Record, Store
 from storage.redis_connection import RedisConnection, connected
 from storage.redis_script import Keys
@@ -285,7 +285,7 @@ async def test_settings_that_may_lose_data_are_warned_of(config: Redis) -> None:
     before = await _setting(config, "maxmemory-policy")
     await told(config, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     try:
-        with structlog.testing.capture_logs() as lines:
+        with capture_logs() as lines:
             async with open_redis_live(config, "log-1"):
                 pass
     finally:

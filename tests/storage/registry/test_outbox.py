@@ -6,7 +6,6 @@ from contextlib import suppress
 
 import msgspec
 import pytest
-from structlog.testing import capture_logs
 
 from headwater import failpoints
 from headwater.directory import Directory
@@ -18,6 +17,7 @@ from headwater.registry import (
     Device,
     RulesChange,
 )
+from headwater.saying import capture_logs
 from storage.outbox import drain_outbox, run_outbox
 from storage.registry_in_tables import TablesRegistry
 from storage.registry_tables import Outgoing
@@ -114,7 +114,7 @@ async def test_the_pump_goes_on_after_the_log_was_away_and_says_so_once(registry
             pump.cancel()
             with suppress(asyncio.CancelledError):
                 await pump
-    assert [line["log_level"] for line in said] == ["warning"]
+    assert [line["level"] for line in said] == ["warning"]
 
 
 async def test_the_failpoint_lies_between_the_commit_and_the_append(registry: TablesRegistry, log: Log):
