@@ -146,6 +146,7 @@ def _messages(payload: Payload, one: Any) -> list[Message]:
     entity = _unwrapped(one)
     own, kind = text_at(entity, "id", "@id"), text_at(entity, "type", "@type")
     device = device_name(own) if own else payload.source.device
+    says = "description" if kind == "DeviceModel" else "telemetry"
     at = _time(entity)
     drafts: dict[int | None, Draft] = {}
     units: dict[str, str] = {}
@@ -155,9 +156,7 @@ def _messages(payload: Payload, one: Any) -> list[Message]:
         value, moment, unit = (said, None, "") if said.__class__ in SCALARS else _attribute(said)
         draft = drafts.get(moment or at)
         if draft is None:
-            draft = drafts[moment or at] = Draft(
-                payload, device, "description" if kind == "DeviceModel" else "telemetry"
-            )
+            draft = drafts[moment or at] = Draft(payload, device, says)
             draft.at = moment or at
             draft.put("type", kind)
         if unit:
