@@ -18,6 +18,7 @@ class Quota(Section):
     packet_size: Size = Field(default=128 * 2**10, description="The largest PUBLISH payload, if `mqtt.payload_size` is not less.")
     in_flight: int = Field(default=100, ge=1, le=65_535, description="Unacknowledged PUBLISHes, if `mqtt.in_flight` is not less.")
     subscriptions: int = Field(default=50, ge=1, description="Subscriptions of a session, if `mqtt.subscriptions` is not less.")
+    sessions: int = Field(default=100, ge=1, description="MQTT sessions that outlive their connections; beyond, CONNACK says 0x97.")
     blobs: float = Field(default=5, ge=0, description="Large payloads a second, ten seconds' worth at once; beyond, 429.")
     blob_size: Size = Field(default=8 * 2**20, description="Bytes of them a second: after more, the next one gets 429 until that is paid for.")
     topic_length: int = Field(default=256, ge=1, le=65_535, description="The longest topic in bytes; a longer one ends the connection (0x97).")

@@ -103,6 +103,7 @@ _UNLIMITED: Final = Quota(
     packet_size=2**40,
     in_flight=65_535,
     subscriptions=2**31,
+    sessions=2**31,
     topic_length=65_535,
 )
 

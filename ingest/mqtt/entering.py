@@ -34,7 +34,7 @@ class Entering(Life):
         try:
             agreed = agree(packet, broker.config, len(broker.sessions))
             identity = identify(packet, self._stream, broker, self._certified)
-            check_room(agreed, key := key_of(identity.name, agreed.client_id), broker)
+            check_room(agreed, identity, key := key_of(identity.name, agreed.client_id), broker)
             check_pace(identity, key, stream.host, broker)
         except MalformedPacket as error:
             self._refuse(error, packet.properties.maximum_packet_size)

@@ -18,14 +18,16 @@ from ingest.mqtt.subscribing import hold
 from ingest.mqtt.terms import Terms
 
 
-def check_room(agreed: Terms, key: str, broker: Broker) -> None:
+def check_room(agreed: Terms, identity: Identity, key: str, broker: Broker) -> None:
     """There may be one more session that the log has. Raises `MalformedPacket`."""
     plane = broker.plane
     table = plane.table
     if plane.pressure.full and plane.owner.needs_claim(key, lasting=agreed.expiry > 0):
         raise MalformedPacket(ReasonCode.SERVER_BUSY, "too much waits for the log")
-    if agreed.expiry and key not in table.sessions and table.lasting >= broker.config.sessions:
-        raise MalformedPacket(ReasonCode.QUOTA_EXCEEDED, "too many sessions outlive their connections")
+    if agreed.expiry and key not in table.sessions:
+        mine = table.kept[identity.name] >= broker.quotas.of(identity).sessions
+        if mine or table.lasting >= broker.config.sessions:
+            raise MalformedPacket(ReasonCode.QUOTA_EXCEEDED, "too many sessions outlive their connections")
 
 
 def check_pace(identity: Identity, key: str, address: str, broker: Broker) -> None:

@@ -7,6 +7,7 @@ The last connection that claims a session has it. An entry of a connection that 
 has it now then writes what it knows once more, because compaction may have left nothing but the entry not taken.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -57,6 +58,7 @@ class Table:
     def __init__(self, gateway: str, local: Local, routed_next: Callable[[], int]) -> None:
         self.sessions: dict[str, Known] = {}
         self.lasting = 0
+        self.kept: Counter[str] = Counter()  # identity → how many of them are its
         self.wanted: Subscriptions[Known] = Subscriptions()
         self.groups = Groups()
         self.beats = 0
@@ -96,7 +98,7 @@ class Table:
             known = self.sessions[key] = Known(state)
         self._subscribe(key, known, before, state)
         known.state = state
-        self.lasting += (state.expiry > 0) - (before is not None and before.expiry > 0)
+        self._count(state, (state.expiry > 0) - (before is not None and before.expiry > 0))
         self._hold(key, before, state)
         known.waiting_from = None
         if not state.connected and state.position < self._routed_next():
@@ -110,7 +112,7 @@ class Table:
         del self.sessions[key]
         self._unsubscribe(key, known, known.state)
         self._hold(key, known.state, None)
-        self.lasting -= known.state.expiry > 0
+        self._count(known.state, -(known.state.expiry > 0))
 
     def _subscribe(self, key: str, known: Known, before: SessionState | None, state: SessionState) -> None:
         """Bring the filters up to date, if anything has changed that matters to them."""
@@ -135,6 +137,15 @@ class Table:
     def _routes(self, state: SessionState) -> bool:
         """It is not reached by this gateway alone."""
         return state.queued or state.gateway != self._gateway
+
+    def _count(self, state: SessionState, more: int) -> None:
+        """So many more sessions outlive their connections."""
+        if more:
+            name = state.identity.name
+            self.lasting += more
+            self.kept[name] += more
+            if not self.kept[name]:
+                del self.kept[name]
 
     def _hold(self, key: str, before: SessionState | None, state: SessionState | None) -> None:
         if before is not None and before.connected:

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 
 from ingest.mqtt.packets import Pingresp
+from ingest.mqtt.properties import Properties
 from ingest.mqtt.reasons import ReasonCode
 from tests.ingest.mqtt.kit import Endpoint, endpoint, until, will
 
@@ -154,3 +156,20 @@ async def test_what_is_paid_for_between_two_looks_at_the_clock_is_paid_for(slow:
     await until(lambda: not slow.paused())
     client.publish(b"later")
     assert await client.acknowledged(1) == [1]
+
+
+async def test_one_device_does_not_take_the_sessions_of_all_others() -> None:
+    hour = Properties(session_expiry_interval=3600)
+    async with endpoint(quotas={"default": {"sessions": 2}}, sessions=3) as here:
+        greedy: dict[str, Any] = {"username": "d1", "password": here.door.add("d1").encode()}
+        for name in ("a", "b"):
+            await here.connected(name, **greedy, properties=hour)
+        client, older = await here.client(5), await here.client(4)
+        assert (await client.connect("c", **greedy, properties=hour)).code is ReasonCode.QUOTA_EXCEEDED
+        assert (await older.connect("c", **greedy, clean=False)).code is ReasonCode.SERVER_UNAVAILABLE
+        await here.connected("c", **greedy)
+        await here.connected("b", **greedy, clean=False, properties=hour)
+        await here.connected("x", username="d2", password=here.door.add("d2").encode(), properties=hour)
+        await here.connected("a", **greedy)  # a clean one in the place of one that was kept
+        await here.connected("e", **greedy, properties=hour)
+        assert here.broker.plane.table.kept == {"d1": 2, "d2": 1}
