@@ -9,15 +9,17 @@ import pytest
 
 from headwater.errors import Unavailable
 from headwater.log import MESSAGES
+from storage import mysql_store
 from storage.contract import Record, Store
 from storage.mysql_connection import Cursor, open_mysql
 from storage.mysql_store import open_mysql_reports
 from tests.services.proxy import proxied
 from tests.services.server import Server
-from tests.storage.factory import message, records
+from tests.storage.factory import T, message, records
 from tests.storage.reports.kit import (
     EVERYTHING,
     HOUR,
+    NOW,
     Clock,
     Opens,
     Reports,
@@ -135,6 +137,30 @@ async def test_a_database_that_came_back_empty_is_set_up_again_and_has_applied_n
         assert await store.ledger(MESSAGES) == {}
         await _until_written(store, batch)
         assert await rows(store) == [message(0)]
+
+
+async def test_a_device_with_more_rollups_than_one_call_can_delete_is_erased(
+    mariadb_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Years of minutes: what a single transaction deletes within a call's time is not enough, and would be undone."""
+    monkeypatch.setattr(mysql_store, "_DELETED", 20_000)
+    config, clock = a_database(mariadb_server.port, time=1), Clock()
+
+    async def years(cursor: Cursor) -> None:
+        key = f"{T:016x}{T:016x}a"
+        for field in range(20):
+            await cursor.execute(
+                "INSERT INTO report_minute (start, device, field, n, total, low, high, newest, newest_key) "
+                "SELECT seq * 60000000, 'pump-7', %s, 1, 1, 1, 1, 1, %s FROM seq_1_to_20000",
+                (f"f{field}", key),
+            )
+
+    async with open_mysql_reports(config, "log-1", rows=3600, now=clock) as store:
+        await store.write(records([say({"v": 1}), say({"v": 1}, device="other", ident="b")]))
+        async with open_mysql(config.model_copy(update={"time": 60}), []) as other:
+            await other.plain(years)
+        assert await store.erase("pump-7", NOW) == 400_004
+        assert {found.device for found in await rollups(store)} == {"other"}
 
 
 async def test_no_row_is_in_a_partition_that_nothing_drops(mariadb_server: Server) -> None:
