@@ -214,7 +214,7 @@ def _broker(name: str, settings: Settings) -> Broker:
     return Broker(
         host=settings.host,
         port=settings.port,
-        client_id=settings.client_id.replace("{name}", name).replace("{host}", socket.gethostname()),
+        client_id=_client_id(name, settings),
         user=settings.user,
         password=password,
         tls=context,
@@ -235,7 +235,7 @@ def _ours(name: str, settings: Settings, endpoint: str) -> Broker:
     return Broker(
         host=host,
         port=int(port),
-        client_id=f"bridge-{name}-{socket.gethostname()}",
+        client_id=f"bridge {_client_id(name, settings)}",  # each gateway has its own there, and so here
         user=settings.back_user,
         password=token,
         tls=None,
@@ -243,6 +243,10 @@ def _ours(name: str, settings: Settings, endpoint: str) -> Broker:
         in_flight=settings.in_flight,
         time=settings.time,
     )
+
+
+def _client_id(name: str, settings: Settings) -> str:
+    return settings.client_id.replace("{name}", name).replace("{host}", socket.gethostname())
 
 
 def _context(settings: Settings) -> ssl.SSLContext:
