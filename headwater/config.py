@@ -4,12 +4,12 @@ In: a YAML file and `HEADWATER_SECTION__KEY` variables (`…_FILE` reads the val
 frozen `Config`, or `ConfigError` naming every wrong key at once. Nothing connects before this is done.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
 from headwater.config_commands import Commands
@@ -216,6 +216,8 @@ def load(file: Path | None = None, environment: Mapping[str, str] | None = None,
     """Read the file (if any), lay the environment over it, then `section__key=value` overrides; check everything."""
     tree: dict[str, Any] = {}
     if file is not None:
+        import yaml  # noqa: PLC0415 - a megabyte, for those who have a file
+
         try:
             loaded = yaml.safe_load(file.read_text("utf-8"))
         except OSError as error:
@@ -249,8 +251,18 @@ def _from_environment(environment: Mapping[str, str]) -> list[tuple[list[str], o
             except OSError as error:
                 raise ConfigError(f"{name}: {value}: {error.strerror}") from None
         else:
-            found.append((path, yaml.safe_load(value) if value.startswith(("[", "{")) else value))
+            found.append((path, _structured(value) if value.startswith(("[", "{")) else value))
     return found
+
+
+def _structured(text: str) -> object:
+    """A list or a mapping, as JSON has it, or YAML."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        import yaml  # noqa: PLC0415 - as above
+
+        return yaml.safe_load(text)
 
 
 def _put(tree: dict[str, Any], path: list[str], value: object) -> None:

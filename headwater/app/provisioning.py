@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from headwater.app.attached import Attached
-from headwater.app.registry_tables import open_tables
+from headwater.app.registry_tables import Tables, open_tables
 from headwater.config import Config
 from headwater.directory import Directory
 from headwater.errors import ConfigError, Unavailable
@@ -25,7 +25,7 @@ _STOP = 5.0
 @asynccontextmanager
 async def provisioning(config: Config, directory: Directory) -> AsyncGenerator[Provisioner]:
     """Until the block ends. Where the authority's key is not on this machine, nothing is signed here."""
-    tables = Attached("the registry", partial(open_tables, config))
+    tables = Attached("the registry", partial(_opened, config))
     running = Supervisor()
     begun = False
 
@@ -49,3 +49,10 @@ async def provisioning(config: Config, directory: Directory) -> AsyncGenerator[P
         yield Provisioner(registry, directory, authority)
     finally:
         await running.stop(_STOP)
+
+
+@asynccontextmanager
+async def _opened(config: Config) -> "AsyncGenerator[Tables]":
+    """The tables, whose driver a thread loads: it takes a tenth of a second, for which connections must not wait."""
+    async with await asyncio.to_thread(open_tables, config) as opened:
+        yield opened

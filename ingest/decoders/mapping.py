@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from headwater.config_section import Section
@@ -98,6 +97,8 @@ class Rules(Section):
 
 def read_mapping(text: str, name: str = "") -> Family:
     """The family that a mapping describes. `name`: where the text gives none. Raises `ConfigError`."""
+    import yaml  # noqa: PLC0415 - a megabyte and 30 ms, where somebody has brought a mapping
+
     try:
         tree = yaml.safe_load(text)
     except yaml.YAMLError as error:

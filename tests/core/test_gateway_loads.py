@@ -12,6 +12,7 @@ NOT_LOADED = [
     "aiomysql",
     "obstore",
     "sqlite3",
+    "yaml",
     "duckdb",
     "deltalake",
     "pyarrow",

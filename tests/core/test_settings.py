@@ -62,3 +62,8 @@ def test_a_file_of_another_shape_is_a_configuration_error(tmp_path: Path, text: 
     file.write_text(text)
     with pytest.raises(ConfigError):
         load(file, {})
+
+
+@pytest.mark.parametrize("text", ['["a:1", "b:2"]', "[a:1, b:2]", "['a:1', 'b:2']"])
+def test_a_list_in_a_variable_is_json_or_yaml(text: str):
+    assert load(None, {"HEADWATER_KAFKA__SERVERS": text}).kafka.servers == ("a:1", "b:2")
