@@ -97,7 +97,7 @@ class Rules(Section):
 
 def read_mapping(text: str, name: str = "") -> Family:
     """The family that a mapping describes. `name`: where the text gives none. Raises `ConfigError`."""
-    import yaml  # noqa: PLC0415 - a megabyte and 30 ms, where somebody has brought a mapping
+    import yaml  # noqa: PLC0415 - a megabyte and 60 ms, where somebody has brought a mapping
 
     try:
         tree = yaml.safe_load(text)
