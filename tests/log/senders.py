@@ -1,6 +1,7 @@
 """Senders that repeat what was refused, as devices do, and what the log must have then. In: a log. Out: a verdict."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -20,6 +21,7 @@ class Senders:
         self.acknowledged: dict[int, list[tuple[int, str]]] = {n: [] for n in range(partitions)}
         self.errors = 0
         self.limit = limit
+        self.longest = 0.0
         self.stop = asyncio.Event()
         self.progress = asyncio.Event()
 
@@ -37,8 +39,10 @@ class Senders:
         number = 0
         while not self.stop.is_set():
             value = str(number)
+            began = time.monotonic()
             with within(self.limit):
                 (result,) = await self.log.append(TOPIC, [NewEntry(partition, b"k", value.encode())])
+            self.longest = max(self.longest, time.monotonic() - began)
             if isinstance(result, LogError):
                 self.errors += 1
                 await asyncio.sleep(0.05)
