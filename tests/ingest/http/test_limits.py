@@ -311,7 +311,7 @@ async def test_a_fault_of_ours_is_a_500_and_one_line_in_the_log(capsys: pytest.C
     async with site(Broken()) as there:
         reply = await there.ask(post(MESSAGE))
         assert (reply.status, reply.json["error"]) == (500, "internal")
-    assert "LookupError" in capsys.readouterr().out
+    assert "LookupError" in capsys.readouterr().err
 
 
 async def test_noise_on_the_line_is_not_worth_a_line_in_the_log(
