@@ -18,7 +18,7 @@ from ingest.mqtt.lapsing import Lapsing
 from ingest.mqtt.lasting import KeptSession
 from ingest.mqtt.packets import Connect, Will
 from ingest.mqtt.reasons import ReasonCode
-from ingest.mqtt.state import SESSION, SessionState, encode
+from ingest.mqtt.state import SESSION, SessionState, encode, going_on
 from ingest.mqtt.table import Known, Table
 from ingest.mqtt.unsettled import Unsettled
 
@@ -39,11 +39,10 @@ class Joined(NamedTuple):
 
 
 class _Claim:
-    __slots__ = ("attempts", "before", "dirty", "present", "resume", "settled", "start", "state", "tell")
+    __slots__ = ("attempts", "before", "dirty", "present", "settled", "start", "state", "tell")
 
-    def __init__(self, state: SessionState, tell: Callable[[Joined | None], None], *, resume: bool) -> None:
+    def __init__(self, state: SessionState, tell: Callable[[Joined | None], None]) -> None:
         self.state = state
-        self.resume = resume
         self.tell = tell
         self.attempts = 1
         self.present = self.dirty = self.settled = False
@@ -103,15 +102,15 @@ class Ownership:
             queued=expiry > 0,
             position=self._routed_next(),
             will=connect.will,
+            resumes=not connect.clean,
         )
-        self._write_claim(_Claim(state, tell, resume=not connect.clean))
+        self._write_claim(_Claim(state, tell))
 
     def _write_claim(self, claim: _Claim) -> None:
         known = self.table.sessions.get(claim.state.key)
         if known is not None:
             claim.state = msgspec.structs.replace(claim.state, epoch=known.state.epoch + 1)
-            if claim.resume and known.state.lives(self._wall()):
-                claim.state = _going_on(claim.state, known.state)
+            claim.state = going_on(claim.state, known.state)
         nonce = claim.state.nonce
         self._claims[nonce] = claim
 
@@ -187,22 +186,19 @@ class Ownership:
 
     # What the log says. `ingest.mqtt.table.Local`.
 
-    def claimed(self, state: SessionState, known: Known | None) -> SessionState:
-        """What the claim copied may be older than what was written since."""
+    def claimed(self, state: SessionState, known: Known | None, *, changed: bool) -> None:
+        """Of this gateway's claims: note what its connection is to be told; publish the will that nobody else does."""
         claim = self._claims.get(state.nonce)
         if claim is None:
-            return state
+            return
         before = known.state if known is not None else None
-        claim.state = state
-        if known is not None and before is not None and claim.resume and before.lives(self._wall()):
+        claim.state, claim.dirty = msgspec.structs.replace(state, claims=False, resumes=False), changed
+        if known is not None and before is not None and state.resumes and before.lives(state.since):
             claim.present = True
             claim.before = before.nonce
-            claim.state = _going_on(state, before)
-            claim.dirty = claim.state != state
             claim.start = before.position if before.connected else known.waiting_from
         elif before is not None and before.will is not None and self._is_due(before):
             self.lapsing.home.publish_will(before.will, before.identity, "", before.key)  # its session has ended
-        return claim.state
 
     def _is_due(self, before: SessionState) -> bool:
         """Nobody else publishes the will of a session that is at an end.
@@ -223,8 +219,8 @@ class Ownership:
         if claim is not None and not claim.settled:
             claim.settled = True
             claim.tell(Joined(claim.state, claim.present, claim.start, claim.before))
-            if claim.dirty:
-                self.changed(key)
+            if claim.dirty and key in self.live:
+                self._save_soon(self.live[key])  # whoever begins to read later has the whole of it
         elif state.connected and state.gateway == self._gateway and session is None and nonce not in self._leaving:
             self.abandon(state)  # its connection has been told no
         if not state.connected:
@@ -276,15 +272,3 @@ class Ownership:
                 self.changed(session.key)
 
         self.save(session, saved)
-
-
-def _going_on(state: SessionState, before: SessionState) -> SessionState:
-    """A connection's state with what its session had before."""
-    return msgspec.structs.replace(
-        state,
-        queued=True,
-        position=before.position,
-        subscriptions=before.subscriptions,
-        flight=before.flight,
-        received=before.received,
-    )

@@ -41,6 +41,7 @@ class SessionState(msgspec.Struct, frozen=True, omit_defaults=True):
     at all. `queued`: what it gets comes from the log; also where a session is resumed and is not to outlive that
     connection. `position`: every entry of topic `routed` below it is handed over, or among `flight`. `received`: ids of
     QoS 2 messages that came and were not released. `will_at`: when a will that is delayed is due, 0 if none is.
+    `resumes`: of a claim, what the session had goes on with it, see `going_on`.
     """
 
     identity: Identity
@@ -59,6 +60,7 @@ class SessionState(msgspec.Struct, frozen=True, omit_defaults=True):
     received: tuple[int, ...] = ()
     will: Will | None = None
     will_at: int = 0
+    resumes: bool = False
 
     @property
     def key(self) -> str:
@@ -71,6 +73,24 @@ class SessionState(msgspec.Struct, frozen=True, omit_defaults=True):
     def lives(self, now: int) -> bool:
         """There is something to come back to."""
         return self.expiry > 0 and (self.connected or now < self.ends())
+
+
+def going_on(state: SessionState, before: SessionState | None) -> SessionState:
+    """A claim with what its session had until then, if it resumes one that lives.
+
+    By the log alone, so that every gateway comes to the same: what the claim itself copied may be older than what the
+    session has been acknowledged since.
+    """
+    if before is None or not state.resumes or not before.lives(state.since):
+        return state
+    return msgspec.structs.replace(
+        state,
+        queued=True,
+        position=before.position,
+        subscriptions=before.subscriptions,
+        flight=before.flight,
+        received=before.received,
+    )
 
 
 class Beat(msgspec.Struct, frozen=True):

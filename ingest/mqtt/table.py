@@ -15,7 +15,7 @@ import msgspec
 
 from headwater.log import Entry
 from ingest.mqtt.shared import SHARED, Groups
-from ingest.mqtt.state import GATEWAY, SESSION, SessionState, decode_session
+from ingest.mqtt.state import GATEWAY, SESSION, SessionState, decode_session, going_on
 from ingest.mqtt.subscriptions import Subscriptions
 
 
@@ -32,8 +32,8 @@ class Known:
 class Local(Protocol):
     """What this gateway has to do with an entry. Called after the table has taken it, or not."""
 
-    def claimed(self, state: SessionState, known: Known | None) -> SessionState:
-        """A connection has claimed a session: what holds now, for what is known is newer than what the claim copied."""
+    def claimed(self, state: SessionState, known: Known | None, *, changed: bool) -> None:
+        """A connection claims a session. `known`: as it was; `changed`: the claim itself says less than `state`."""
         ...
 
     def taken(self, known: Known) -> None:
@@ -93,7 +93,9 @@ class Table:
             return
         if state.claims:
             self.heard[state.gateway] = self.beats  # one that has just begun may have clients before its first beat
-            state = msgspec.structs.replace(self._local.claimed(state, known), claims=False)
+            state, written = going_on(state, before), state
+            self._local.claimed(state, known, changed=state != written)
+            state = msgspec.structs.replace(state, claims=False, resumes=False)
         if known is None:
             known = self.sessions[key] = Known(state)
         self._subscribe(key, known, before, state)
