@@ -37,6 +37,9 @@ class _Kept(msgspec.Struct, tag_field="format", tag="headwater checkpoint 1"):
     state: bytes
 
 
+_UNSURE = 8
+"""Saves of a partition in a row of which it is remembered that they may have succeeded."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Kept).decode
 
@@ -48,6 +51,7 @@ class S3Checkpoints:
         self._config = config
         self._reads = connect(config)
         self._writes = connect(config, retries=0)
+        self._unsure: dict[int, list[bytes]] = {}  # tokens of saves that may be there or not, by partition
 
     async def load(self, partition: int) -> tuple[Checkpoint | None, str]:
         """See `storage.contract.Checkpoints`. Raises `Unavailable`, also for an object that is no checkpoint."""
@@ -71,9 +75,16 @@ class S3Checkpoints:
                 checkpoint.state,
             )
         )
-        with _as_unavailable(partition):
-            async with asyncio.timeout(self._config.time):
-                return await self._put(partition, data, token, expected)
+        unsure = self._unsure.setdefault(partition, [])
+        try:
+            with _as_unavailable(partition):
+                async with asyncio.timeout(self._config.time):
+                    version = await self._put(partition, data, token, expected)
+        except (Unavailable, asyncio.CancelledError):
+            unsure[:] = [*unsure[1 - _UNSURE :], token]
+            raise
+        unsure.clear()
+        return version
 
     async def _put(self, partition: int, data: bytes, token: bytes, expected: str) -> str:
         waits = pauses(self._config.time)
@@ -89,6 +100,8 @@ class S3Checkpoints:
             kept, version = await self._read(partition)
             if kept is not None and kept.token == token:
                 return version
+            if kept is not None and kept.token in self._unsure[partition]:
+                expected = version  # an earlier save of ours, of which we were not told: nobody else has written since
             if version != expected:
                 raise Stale(f"partition {partition}: another owner has written a checkpoint since ours")
             if (pause := next(waits, None)) is None:

@@ -57,6 +57,31 @@ async def test_a_save_whose_answer_was_lost_is_known_by_what_is_there(
             assert await checkpoints.load(0) == (checkpoint(number), version)
 
 
+async def test_a_save_that_nobody_knows_of_is_known_again_by_the_next(
+    config: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bucket takes it and goes away before it says so, as one that is started again does."""
+    async with open_s3_checkpoints(config) as one, open_s3_checkpoints(config) as other:
+        version = await one.save(0, checkpoint(1), "")
+        with monkeypatch.context() as patched:
+
+            async def away(*_: object) -> object:
+                raise obstore.exceptions.GenericError("away")
+
+            lose_answers(patched, done=True)
+            patched.setattr(obstore, "get_async", away)
+            with pytest.raises(Unavailable):
+                await one.save(0, checkpoint(2), version)
+        with pytest.raises(Stale):
+            await other.save(0, checkpoint(3), version)
+        again = await one.save(0, checkpoint(4), version)
+        assert await other.load(0) == (checkpoint(4), again)
+        newer = await other.save(0, checkpoint(5), again)
+        with pytest.raises(Stale):
+            await one.save(0, checkpoint(6), again)
+        assert await one.load(0) == (checkpoint(5), newer)
+
+
 async def test_the_same_state_saved_by_a_rival_is_not_taken_for_ours(config: S3) -> None:
     async with open_s3_checkpoints(config) as one, open_s3_checkpoints(config) as other:
         version = await one.save(0, checkpoint(1), "")

@@ -19,4 +19,4 @@ def until(what: Callable[[], object], wanted: object, seconds: float = 90) -> No
         if found == wanted:
             return
         time.sleep(0.2)
-    assert found == wanted
+    assert found == wanted, f"{str(found)[:2000]} is not {str(wanted)[:2000]}"
