@@ -30,11 +30,12 @@ async def test_a_batch_waits_for_company_but_not_longer_than_told(logs: Logs) ->
         waiting = asyncio.ensure_future(member.batch(100, 10_000, 0.3))
         await asyncio.sleep(0.02)
         began = time.monotonic()
-        for value in "abc":
-            await put(log, ord(value) % 2, value)
-            await asyncio.sleep(0.02)
-        assert sorted(values(await waiting)) == ["a", "b", "c"]
-        assert 0.25 < time.monotonic() - began < 5
+        with within(1):
+            for value in "abc":
+                await put(log, ord(value) % 2, value)
+                await asyncio.sleep(0.02)
+            assert sorted(values(await waiting)) == ["a", "b", "c"]
+        assert time.monotonic() - began > 0.25
         await put(log, 0, "d")
         await asyncio.sleep(1)
         with within(0.8):  # it had waited already

@@ -48,8 +48,8 @@ async def test_whatever_a_cluster_does(monkeypatch: pytest.MonkeyPatch, seed: in
     tasks = await story(rnd, cluster, appender)
     if rnd.random() < 0.5:
         await asyncio.wait(tasks, timeout=10)
-    await asyncio.wait_for(appender.close(), 20)
-    _, hanging = await asyncio.wait(tasks, timeout=20)
+    await asyncio.wait_for(appender.close(), 5)
+    _, hanging = await asyncio.wait(tasks, timeout=5)
 
     assert not hanging
     assert not cluster.problems

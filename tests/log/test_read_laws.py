@@ -48,7 +48,7 @@ async def test_a_following_reader_wakes_up_at_once(logs: Logs) -> None:
         await put(log, 1, "elsewhere")
         assert not waiting.done()
         await put(log, 0, "b", "c")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(1):
             assert values(await waiting) == ["b", "c"]
         await reader.aclose()
 
@@ -58,7 +58,7 @@ async def test_a_following_reader_ends_with_the_log(logs: Logs) -> None:
         reader = log.read(TOPIC, 0, 0, follow=True)
         waiting = asyncio.ensure_future(anext(reader))
         await asyncio.sleep(0.02)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(1):
         with pytest.raises(Unavailable):
             await waiting
 

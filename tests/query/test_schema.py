@@ -46,7 +46,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve(tmp_path_factory.mktemp("api"))))
     thread.start()
-    assert ready.wait(60)
+    assert ready.wait(20)
     try:
         yield found[0]
     finally:

@@ -18,6 +18,7 @@ from tests.services.proxy import proxied
 from tests.services.server import Server
 from tests.storage.log_kit import Failing, contents, local, paths
 from tests.storage.s3_kit import at_port, delete_bucket, s3_of
+from tests.taking import within
 
 QUICK = Logging(flush_every=0.05, buffer_size=1000)
 
@@ -120,15 +121,11 @@ async def test_a_bucket_that_hangs_delays_nobody_not_even_the_end(minio_server: 
         loop = asyncio.get_running_loop()
         async with kept(S3Objects(at_port(s3_of(minio_server), proxy.port, 20)), said, config):
             said.say(1)
-            longest = 0.0
             for _ in range(50):
-                before = loop.time()
-                await asyncio.sleep(0.01)
-                longest = max(longest, loop.time() - before)
+                with within(0.5):  # the event loop goes on
+                    await asyncio.sleep(0.01)
             ending = loop.time()
-        took = loop.time() - ending
-        assert longest < 3, "the event loop went on"
-        assert took < 8
+        assert loop.time() - ending < 8
         await proxy.refuse()  # lets the call go that is on its way
 
 

@@ -78,10 +78,8 @@ def settled(stack: Stack, count: int, *, again: bool = False) -> None:
         lambda: sorted(one["message"]["fields"]["n"] for one in get(stack, "candidates?limit=5000")["items"]),
         sorted(sent),
     )
-    until(
-        lambda: sorted(one["message"]["fields"]["n"] for one in get(stack, "search?q=pump&limit=5000")["items"]),
-        sorted(sent),
-    )
+    found = get(stack, "search?q=pump&limit=5000")["items"]
+    assert sorted(one["message"]["fields"]["n"] for one in found) == sorted(sent)
     assert [one["message"]["fields"]["n"] for one in get(stack, "search?q=word:w123")["items"]] == [123]
     history = [get(stack, f"devices/pump-{number}/history?limit=5000")["items"] for number in range(DEVICES)]
     assert sorted(one["fields"]["n"] for items in history for one in items) == sorted(sent)

@@ -60,11 +60,11 @@ async def test_the_pump_wakes_at_once_and_ends_when_it_is_told(registry: TablesR
     await registry.put_device(Device("before"))
     async with directory.following(log):
         pump = asyncio.create_task(run_outbox(registry, log, stop))
-        assert await directory.applied(Device("before", version=1), seconds=20)
+        assert await directory.applied(Device("before", version=1), seconds=2)
         for n in range(20):
-            assert await directory.applied(await registry.put_device(Device(f"d{n}")), seconds=20)
+            assert await directory.applied(await registry.put_device(Device(f"d{n}")), seconds=2)
         stop.set()
-        await asyncio.wait_for(pump, 20)
+        await asyncio.wait_for(pump, 2)
 
 
 async def test_a_pump_with_nothing_to_do_does_nothing(
