@@ -156,6 +156,10 @@ class Selection:
             if rule is not None:
                 self._devices[row.name] = DeviceState.restored(row, rule)
 
+    def follow(self, rules: Rules) -> None:
+        """From here on these are in force, as if the log had them."""
+        self._follow(bytes(rules.rules), rules.version)
+
     def _obey(self, control: Clock | Rules) -> int:
         """Follow the rules, or return what time the clock says it is."""
         if isinstance(control, Clock):

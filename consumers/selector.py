@@ -24,7 +24,7 @@ from headwater.config import Workers
 from headwater.errors import LogError, Stale, Unavailable
 from headwater.failpoints import passing
 from headwater.log import CANDIDATES, MESSAGES, Entry, Log, NewEntry, Subscription, TopicPartition
-from headwater.message import Candidate, Clock, Rules, encode
+from headwater.message import Candidate, Clock, Rules, decode_control, encode, read
 from headwater.metrics import Metrics
 from headwater.saying import get_logger
 from headwater.times import now
@@ -43,8 +43,9 @@ logger = get_logger()
 class Selector:
     """One member of the group `selector`. `state` says how it is doing.
 
-    `rules`: appended to an owned partition whose log has none any more (retention dropped them, and the checkpoint is
-    lost). `clock`: microseconds since 1970 UTC, for `Clock` entries; `monotonic`: seconds.
+    `rules`: for an owned partition whose log has none any more (retention dropped them, and the checkpoint is lost):
+    they hold from its first message on, or are appended while there is none. `clock`: microseconds since 1970 UTC, for
+    `Clock` entries; `monotonic`: seconds.
     """
 
     def __init__(
@@ -131,6 +132,9 @@ class Selector:
                 continue
             touched.append(owned)
             mine = list(group)
+            if self._rules is not None and not owned.selection.has_rules and _lack_rules(mine):
+                logger.warning("rules are lost with log and checkpoint: the current ones hold", partition=partition)
+                owned.selection.follow(self._rules)
             for start in range(0, len(mine), _SLICE):
                 found += self._apply(owned, mine[start : start + _SLICE])
                 await asyncio.sleep(0)
@@ -222,3 +226,13 @@ class Selector:
         if entries:
             with suppress(Unavailable):
                 await self._log.append(MESSAGES, entries)
+
+
+def _lack_rules(entries: Sequence[Entry]) -> bool:
+    """A message comes before any rules."""
+    for entry in entries:
+        if entry.key:
+            return True
+        if isinstance(read(decode_control, entry.value), Rules):
+            return False
+    return False

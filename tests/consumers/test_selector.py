@@ -230,6 +230,17 @@ async def test_a_clock_entry_is_appended_where_nothing_came_and_shows_a_silence(
     assert [x.reasons for x in await bench.emitted()] == [["first"], ["silent"]]
 
 
+async def test_a_busy_partition_whose_log_and_checkpoint_have_lost_the_rules_selects_by_the_current_ones(
+    bench: Bench,
+) -> None:
+    """It is never idle, so nothing would be appended to it, and nothing selected."""
+    selector = bench.selector(Settings(checkpoint_every=3600, clock=3600), rules=MODEL)
+    async with running(selector):
+        await put(bench.log, [message(1, {"x": 1})])
+        await until(lambda: bench.taken() == 1)
+    assert [x.reasons for x in await bench.emitted()] == [["first"]]
+
+
 async def test_rules_that_the_log_has_lost_are_appended_again_before_the_clock(bench: Bench) -> None:
     seconds = 0.0
     selector = bench.selector(Settings(checkpoint_every=3600, clock=5), rules=MODEL, monotonic=lambda: seconds)
